@@ -1,0 +1,21 @@
+import { fileURLToPath } from "node:url"
+import { defineConfig } from "vitest/config"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+export default defineConfig({
+  root,
+  resolve: {
+    // Tests run against the sources, so that a failure points into them; what is built is tried by the command's tests.
+    alias: [
+      { find: /^@spillway\/(core|azure-openai|emulator)$/, replacement: `${root}packages/$1/src/index.ts` },
+      { find: /^@spillway\/(core|azure-openai|emulator)\/(.+)$/, replacement: `${root}packages/$1/src/$2.ts` }
+    ]
+  },
+  test: {
+    include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
+    exclude: ["**/node_modules/**", "**/dist/**", "test/.generated/**"],
+    sequence: { concurrent: false },
+    testTimeout: 20_000
+  }
+})
