@@ -1,0 +1,235 @@
+/**
+ * One use of a deployment by the application: its start, its attempts and waits, its root span.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import type * as Scope from "effect/Scope"
+import type * as Tracer from "effect/Tracer"
+import type { Attempt, Kind } from "./Attempt.js"
+import { CallSettings } from "./CallSettings.js"
+import { toMillis, toNanos } from "./internal/time.js"
+import { attributes, events } from "./Telemetry.js"
+
+/**
+ * How an answer came about.
+ *
+ * - `served`: by the first deployment of the chain, without waiting.
+ * - `served_after_wait`: by the first deployment, after waiting for capacity.
+ * - `fallback`: by a later deployment of the chain.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Outcome = "served" | "served_after_wait" | "fallback"
+
+/**
+ * Who served a call and why. Times are milliseconds of monotonic time.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Served {
+  readonly deployment: string
+  readonly servedBy: Kind
+  readonly outcome: Outcome
+  readonly requestId: string | undefined
+  readonly attempts: ReadonlyArray<Attempt>
+  readonly waitedMs: number
+  readonly totalMs: number
+}
+
+/**
+ * What a transport knows of a reply, answer or not: its status, the service's id for it, and how the deployment that
+ * really served it is paid for, where that is not the one that was asked.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reply {
+  readonly status?: number
+  readonly requestId?: string
+  readonly kind?: Kind
+}
+
+/**
+ * A call in progress. The leaf deployment writes its log; retry and orElse read its deadline.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** When the call began, in nanoseconds of `Clock.currentTimeNanos`. */
+  readonly startedAt: bigint
+  /** The instant of the call's deadline, on the same clock. */
+  readonly deadline: Option.Option<bigint>
+  /** The attempts so far, oldest first. */
+  readonly attempts: ReadonlyArray<Attempt>
+  /** The outcome, if the call were answered now. */
+  readonly outcome: Outcome
+  /** Time spent in waits so far, in milliseconds. */
+  readonly waitedMs: number
+  /** How many of the attempts were sent by this leaf. */
+  readonly sentBy: (leaf: object) => number
+  /** Adds what the transport knows of the attempt in progress; it becomes part of the next attempt recorded. */
+  readonly recordReply: (reply: Reply) => void
+  readonly record: (leaf: object, attempt: Attempt) => void
+  readonly recordWait: (nanos: bigint) => void
+  readonly recordRetry: (now: bigint, deployment: string, wait: Duration.Duration) => void
+  readonly recordFallback: (now: bigint, from: string, to: string, error: unknown) => void
+}
+
+/**
+ * The call that a deployment is used in. Made by {@link run}; a deployment requires it, so that a request without a root
+ * span does not compile.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class Call extends Context.Tag("@spillway/core/Call")<Call, Service>() {}
+
+/** The tag of an error, as it is named in attributes and logs. */
+const nameOf = (error: unknown): string =>
+  Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) ? error._tag : "_OTHER"
+
+class State implements Service {
+  readonly attempts: Array<Attempt> = []
+  private readonly leaves: Array<object> = []
+  private waitedNanos = 0n
+  private fellBack = false
+  private reply: Reply = {}
+
+  constructor(
+    readonly startedAt: bigint,
+    readonly deadline: Option.Option<bigint>,
+    readonly span: Tracer.Span
+  ) {}
+
+  sentBy(leaf: object): number {
+    return this.leaves.filter((other) => other === leaf).length
+  }
+
+  recordReply(reply: Reply): void {
+    this.reply = reply
+  }
+
+  record(leaf: object, attempt: Attempt): void {
+    this.leaves.push(leaf)
+    this.attempts.push({ ...attempt, ...this.reply })
+    this.reply = {}
+  }
+
+  recordWait(nanos: bigint): void {
+    this.waitedNanos += nanos
+  }
+
+  recordRetry(now: bigint, deployment: string, wait: Duration.Duration): void {
+    this.span.event(events.retry, now, {
+      [attributes.deployment]: deployment,
+      [attributes.waitPlannedMs]: Duration.toMillis(wait)
+    })
+  }
+
+  recordFallback(now: bigint, from: string, to: string, error: unknown): void {
+    this.fellBack = true
+    this.span.event(events.fallback, now, {
+      [attributes.fallbackFrom]: from,
+      [attributes.fallbackTo]: to,
+      [attributes.errorType]: nameOf(error)
+    })
+  }
+
+  get waitedMs(): number {
+    return toMillis(this.waitedNanos)
+  }
+
+  get outcome(): Outcome {
+    if (this.fellBack) return "fallback"
+    return this.waitedNanos > 0n ? "served_after_wait" : "served"
+  }
+
+  annotate(exit: Exit.Exit<unknown, unknown>): void {
+    const last = this.attempts.at(-1)
+    this.span.attribute(attributes.attempts, this.attempts.length)
+    this.span.attribute(attributes.waitedMs, this.waitedMs)
+    if (Exit.isSuccess(exit)) {
+      this.span.attribute(attributes.outcome, this.outcome)
+      if (last !== undefined) {
+        this.span.attribute(attributes.servedBy, last.kind)
+        this.span.attribute(attributes.deployment, last.deployment)
+      }
+    } else if (Cause.isInterruptedOnly(exit.cause)) {
+      this.span.attribute(attributes.outcome, "interrupted")
+    } else {
+      this.span.attribute(attributes.outcome, "failed")
+      this.span.attribute(
+        attributes.errorType,
+        Option.match(Cause.failureOption(exit.cause), { onNone: () => "defect", onSome: nameOf })
+      )
+    }
+  }
+}
+
+/**
+ * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}. Both last until the enclosing
+ * Scope closes, so that a stream's root span ends with the stream.
+ *
+ * The call's clock starts here. `CallSettings.withDeadline` is read here, once.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const run = <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  options: { readonly name: string; readonly attributes: Record<string, unknown> }
+): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
+  Effect.flatMap(
+    Effect.makeSpanScoped(options.name, { kind: "client", captureStackTrace: false, attributes: options.attributes }),
+    (span) =>
+      Effect.clockWith((clock) =>
+        Effect.flatMap(CallSettings, (settings) => {
+          const startedAt = clock.unsafeCurrentTimeNanos()
+          const state = new State(
+            startedAt,
+            Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline)),
+            span
+          )
+          return Effect.addFinalizer((exit) => Effect.sync(() => state.annotate(exit))).pipe(
+            Effect.zipRight(self),
+            Effect.provideService(Call, state),
+            Effect.withParentSpan(span)
+          )
+        })
+      )
+  )
+
+/**
+ * How the call in progress came to its answer: to be asked once the answer is there. `primary` stands in for a deployment
+ * of your own that records no attempts.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const served = (primary: {
+  readonly deployment: string
+  readonly kind: Kind
+}): Effect.Effect<Served, never, Call> =>
+  Effect.zipWith(Call, Clock.currentTimeNanos, (call, now) => {
+    const last = call.attempts.at(-1)
+    return {
+      deployment: last?.deployment ?? primary.deployment,
+      servedBy: last?.kind ?? primary.kind,
+      outcome: call.outcome,
+      requestId: last?.requestId,
+      attempts: [...call.attempts],
+      waitedMs: call.waitedMs,
+      totalMs: toMillis(now - call.startedAt)
+    }
+  })

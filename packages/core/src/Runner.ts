@@ -1,0 +1,356 @@
+/**
+ * A deployment as the policy sees it: something that runs an attempt, and says what came of it. `retry` and `orElse` make
+ * a runner out of runners, so the policy is written once for every operation and every transport.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import { dual } from "effect/Function"
+import * as Option from "effect/Option"
+import type * as Schedule from "effect/Schedule"
+import * as Decision from "effect/ScheduleDecision"
+import * as Intervals from "effect/ScheduleIntervals"
+import * as Scope from "effect/Scope"
+import type { Attempt, Kind } from "./Attempt.js"
+import { Call } from "./Call.js"
+import { sleepUntil, toMillis, toNanos } from "./internal/time.js"
+import type { Retryable } from "./Recovery.js"
+import { isRecoverable, isRetryable } from "./Recovery.js"
+import { shortestWait } from "./RetryAfter.js"
+import { attributes, spans } from "./Telemetry.js"
+
+/**
+ * A wait before an attempt, decided on by a Schedule. `notBefore` is an instant of `Clock.currentTimeNanos`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Pause {
+  readonly notBefore: bigint
+  readonly planned: Duration.Duration
+  readonly reason: "retry-after" | "backoff"
+}
+
+/**
+ * Which deployment a runner begins with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Primary {
+  readonly deployment: string
+  readonly model: string
+  readonly kind: Kind
+}
+
+/**
+ * A deployment, or several behind a policy.
+ *
+ * `execute` waits out `pause`, then runs `use` against a deployment's `Target` as one attempt, with a span of its own. It
+ * is polymorphic in the answer. `use` fails with what one reply came to (`F`); the caller gets the error (`E`), which
+ * carries all attempts of the call. What `use` acquires lives until the enclosing Scope closes, unless the attempt fails:
+ * then it is released before anything else happens. Interruption ends a wait or a request at once.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Runner<in out Target, in out F, in out E> {
+  readonly primary: Primary
+  readonly execute: <A, R>(
+    use: (target: Target) => Effect.Effect<A, F, R>,
+    pause?: Pause
+  ) => Effect.Effect<A, E, R | Call | Scope.Scope>
+}
+
+/**
+ * What the policy has to know of a failed reply.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Failure {
+  /** The tag of the error it becomes. */
+  readonly _tag: string
+  /** `error.type` of the attempt's span: a status, or a short name. Low in cardinality. */
+  readonly errorType: string
+  readonly retryAfter: Option.Option<Duration.Duration>
+}
+
+/**
+ * What an error is made from besides the failure: all attempts of the call, the failed one last, and when it began.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface History {
+  readonly attempts: ReadonlyArray<Attempt>
+  readonly since: bigint
+}
+
+/**
+ * Why an attempt was cut off: its own timeout, or the deadline of the call.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Cut = "timeout" | "deadline"
+
+/**
+ * What {@link make} needs to run attempts against one deployment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<Target, F extends Failure, E> {
+  readonly deployment: string
+  readonly model: string
+  readonly kind: Kind
+  readonly target: Target
+  /** The longest a single attempt may take. */
+  readonly timeout: Duration.Duration
+  /** Attributes of every attempt's span. */
+  readonly attributes: Record<string, unknown>
+  /** What an attempt that was cut off after `limit` failed with. */
+  readonly cutOff: (cut: Cut, limit: Duration.Duration) => F
+  /** The caller's error for a failed attempt. */
+  readonly toError: (failure: F, history: History) => E
+}
+
+const failureAttributes = (failure: Failure): Record<string, unknown> => ({
+  [attributes.errorType]: failure.errorType,
+  ...Option.match(failure.retryAfter, {
+    onNone: () => ({}),
+    onSome: (hint) => ({ [attributes.retryAfterMs]: Duration.toMillis(hint) })
+  })
+})
+
+/**
+ * A runner over one deployment: the only place where attempt and wait spans are made and attempts are recorded.
+ *
+ * Without a wait and without a failure, an attempt costs one span. An attempt is cut off at the earlier of `timeout` and
+ * the call's deadline.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <Target, F extends Failure, E>(options: Options<Target, F, E>): Runner<Target, F, E> => {
+  const { deployment, kind, model, target } = options
+
+  const limitOf = (call: Call["Type"], now: bigint): readonly [Cut, Duration.Duration] => {
+    const left = Option.map(call.deadline, (deadline) => Duration.nanos(deadline > now ? deadline - now : 0n))
+    return Option.isSome(left) && Duration.lessThanOrEqualTo(left.value, options.timeout)
+      ? ["deadline", left.value]
+      : ["timeout", options.timeout]
+  }
+
+  const limited = <A, R>(
+    effect: Effect.Effect<A, F, R>,
+    [cut, limit]: readonly [Cut, Duration.Duration]
+  ): Effect.Effect<A, F, R> =>
+    Duration.isFinite(limit)
+      ? Effect.timeoutFail(effect, { duration: limit, onTimeout: () => options.cutOff(cut, limit) })
+      : effect
+
+  const toError = (call: Call["Type"], failure: F): E =>
+    options.toError(failure, { attempts: [...call.attempts], since: call.startedAt })
+
+  const attempt = <A, R>(use: (target: Target) => Effect.Effect<A, F, R>, call: Call["Type"]) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const clock = yield* Clock.clockWith(Effect.succeed)
+        const startedAt = clock.unsafeCurrentTimeNanos()
+        const limit = limitOf(call, startedAt)
+        if (limit[0] === "deadline" && Duration.equals(limit[1], Duration.zero)) {
+          return yield* Effect.fail(toError(call, options.cutOff(...limit)))
+        }
+        const resends = call.sentBy(runner)
+        const number = call.attempts.length + 1
+        const scope = yield* Effect.flatMap(Effect.scope, (outer) => Scope.fork(outer, ExecutionStrategy.sequential))
+        const span = yield* Scope.extend(
+          Effect.makeSpanScoped(spans.attempt(kind), {
+            kind: "client",
+            captureStackTrace: false,
+            attributes: {
+              ...options.attributes,
+              [attributes.deployment]: deployment,
+              [attributes.attempt]: number,
+              ...(resends > 0 ? { [attributes.resendCount]: resends } : {})
+            }
+          }),
+          scope
+        )
+        const record = (outcome: string, failure: Failure | undefined) =>
+          call.record(runner, {
+            number,
+            deployment,
+            kind,
+            outcome,
+            ...(failure === undefined || Option.isNone(failure.retryAfter)
+              ? {}
+              : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
+            startedMs: toMillis(startedAt - call.startedAt),
+            durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
+          })
+
+        const exit = yield* restore(limited(use(target), limit)).pipe(
+          Effect.provideService(Scope.Scope, scope),
+          Effect.withParentSpan(span),
+          Effect.exit
+        )
+        if (Exit.isSuccess(exit)) {
+          record("answered", undefined)
+          return exit.value
+        }
+        const failed = Either.match(Cause.failureOrCause(exit.cause), {
+          onLeft: (failure) => {
+            record(failure._tag, failure)
+            for (const [key, value] of Object.entries(failureAttributes(failure))) span.attribute(key, value)
+            return Exit.fail(toError(call, failure))
+          },
+          onRight: (cause) => {
+            record(Cause.isInterruptedOnly(cause) ? "interrupted" : "defect", undefined)
+            return Exit.failCause(cause)
+          }
+        })
+        yield* Scope.close(scope, failed)
+        return yield* failed
+      })
+    )
+
+  const wait = (call: Call["Type"], pause: Pause): Effect.Effect<void> =>
+    Effect.flatMap(Clock.currentTimeNanos, (began) =>
+      began >= pause.notBefore
+        ? Effect.void
+        : sleepUntil(pause.notBefore).pipe(
+            Effect.ensuring(Effect.map(Clock.currentTimeNanos, (ended) => call.recordWait(ended - began))),
+            Effect.withSpan(spans.wait, {
+              kind: "internal",
+              captureStackTrace: false,
+              attributes: {
+                [attributes.deployment]: deployment,
+                [attributes.waitReason]: pause.reason,
+                [attributes.waitPlannedMs]: Duration.toMillis(pause.planned)
+              }
+            })
+          )
+    )
+
+  const runner: Runner<Target, F, E> = {
+    primary: { deployment, model, kind },
+    execute: (use, pause) =>
+      Effect.flatMap(Call, (call) =>
+        pause === undefined ? attempt(use, call) : Effect.zipRight(wait(call, pause), attempt(use, call))
+      )
+  }
+  return runner
+}
+
+const mayRetry = <E>(error: E): error is Extract<E, Retryable> => isRetryable(error)
+
+/**
+ * Tries the same runner again for as long as `schedule` says so. The Schedule sees the errors that may be retried and no
+ * others; whatever its delay, no retry comes before the server's hint (`RetryAfter.shortestWait`), none is waited for
+ * that would start after the call's deadline. The wait is handed down with the retry, so it is a span and not a gap.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const retry: {
+  <E, Out>(
+    schedule: Schedule.Schedule<Out, Extract<E, Retryable>>
+  ): <Target, F>(self: Runner<Target, F, E>) => Runner<Target, F, E>
+  <Target, F, E, Out>(
+    self: Runner<Target, F, E>,
+    schedule: Schedule.Schedule<Out, Extract<E, Retryable>>
+  ): Runner<Target, F, E>
+} = dual(
+  2,
+  <Target, F, E, Out>(
+    self: Runner<Target, F, E>,
+    schedule: Schedule.Schedule<Out, Extract<E, Retryable>>
+  ): Runner<Target, F, E> => {
+    // When to try again, or the error itself where the Schedule, or the call's deadline, ends it.
+    const decide = (error: Extract<E, Retryable>, state: unknown): Effect.Effect<readonly [unknown, Pause], E, Call> =>
+      Effect.gen(function* () {
+        const call = yield* Call
+        const clock = yield* Clock.clockWith(Effect.succeed)
+        const nowMillis = clock.unsafeCurrentTimeMillis()
+        const now = clock.unsafeCurrentTimeNanos()
+        const [next, , decision] = yield* schedule.step(nowMillis, error, state)
+        if (Decision.isDone(decision)) return yield* Effect.fail<E>(error)
+        const delay = Duration.millis(Math.max(0, Intervals.start(decision.intervals) - nowMillis))
+        const planned = Duration.max(delay, shortestWait(error))
+        const notBefore = now + toNanos(planned)
+        if (Option.exists(call.deadline, (deadline) => notBefore > deadline)) return yield* Effect.fail<E>(error)
+        call.recordRetry(now, self.primary.deployment, planned)
+        return [next, { notBefore, planned, reason: Option.isSome(error.retryAfter) ? "retry-after" : "backoff" }]
+      })
+    return {
+      primary: self.primary,
+      execute: <A, R>(use: (target: Target) => Effect.Effect<A, F, R>, pause?: Pause) => {
+        const attempt = (state: unknown, pause?: Pause): Effect.Effect<A, E, R | Call | Scope.Scope> =>
+          Effect.catchAll(self.execute(use, pause), (error) =>
+            mayRetry(error)
+              ? Effect.flatMap(decide(error, state), ([next, pause]) => attempt(next, pause))
+              : Effect.fail(error)
+          )
+        return attempt(schedule.initial, pause)
+      }
+    }
+  }
+)
+
+/**
+ * Goes to `that` when `self` is done and failed with an error another deployment may recover, or one that `when` accepts
+ * in its place. The error of the last deployment is the one that surfaces. Does nothing once the call's deadline has passed.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const orElse: {
+  <Target, F, E>(
+    that: Runner<Target, F, E>,
+    options?: { readonly when?: ((error: E) => boolean) | undefined }
+  ): (self: Runner<Target, F, E>) => Runner<Target, F, E>
+  <Target, F, E>(
+    self: Runner<Target, F, E>,
+    that: Runner<Target, F, E>,
+    options?: { readonly when?: ((error: E) => boolean) | undefined }
+  ): Runner<Target, F, E>
+} = dual(
+  (args) => isRunner(args[0]) && isRunner(args[1]),
+  <Target, F, E>(
+    self: Runner<Target, F, E>,
+    that: Runner<Target, F, E>,
+    options?: { readonly when?: ((error: E) => boolean) | undefined }
+  ): Runner<Target, F, E> => {
+    const when = options?.when ?? isRecoverable
+    return {
+      primary: self.primary,
+      execute: (use, pause) =>
+        Effect.catchAll(self.execute(use, pause), (error) => {
+          if (!when(error)) return Effect.fail(error)
+          return Effect.flatMap(Effect.all([Call, Clock.currentTimeNanos]), ([call, now]) => {
+            if (Option.exists(call.deadline, (deadline) => now >= deadline)) return Effect.fail(error)
+            call.recordFallback(now, self.primary.deployment, that.primary.deployment, error)
+            return that.execute(use)
+          })
+        })
+    }
+  }
+)
+
+/**
+ * Whether a value is a {@link Runner}.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isRunner = (value: unknown): value is Runner<unknown, unknown, unknown> =>
+  typeof value === "object" && value !== null && "execute" in value && "primary" in value
