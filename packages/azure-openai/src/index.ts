@@ -1,1 +1,48 @@
-export {}
+/**
+ * The operations of Azure OpenAI, answered by whatever deployment the program is given.
+ *
+ * @since 0.1.0
+ */
+export * as AzureOpenAI from "./AzureOpenAI.js"
+
+/**
+ * What a call can fail with.
+ *
+ * @since 0.1.0
+ */
+export * as CallError from "./CallError.js"
+
+/**
+ * Chat completions on the wire.
+ *
+ * @since 0.1.0
+ */
+export * as ChatCompletion from "./ChatCompletion.js"
+
+/**
+ * Deployments as Layers.
+ *
+ * @since 0.1.0
+ */
+export * as Deployment from "./Deployment.js"
+
+/**
+ * Where a resource is reached, and how its URLs are written.
+ *
+ * @since 0.1.0
+ */
+export * as Endpoint from "./Endpoint.js"
+
+/**
+ * What each reply means.
+ *
+ * @since 0.1.0
+ */
+export * as Reply from "./Reply.js"
+
+/**
+ * The names of the OpenTelemetry attributes that describe a call to Azure OpenAI.
+ *
+ * @since 0.1.0
+ */
+export * as Telemetry from "./Telemetry.js"

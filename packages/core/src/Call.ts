@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
@@ -186,29 +187,40 @@ class State implements Service {
  * @since 0.1.0
  * @category constructors
  */
-export const run = <A, E, R>(
-  self: Effect.Effect<A, E, R>,
-  options: { readonly name: string; readonly attributes: Record<string, unknown> }
-): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
-  Effect.flatMap(
-    Effect.makeSpanScoped(options.name, { kind: "client", captureStackTrace: false, attributes: options.attributes }),
-    (span) =>
-      Effect.clockWith((clock) =>
-        Effect.flatMap(CallSettings, (settings) => {
-          const startedAt = clock.unsafeCurrentTimeNanos()
-          const state = new State(
-            startedAt,
-            Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline)),
-            span
-          )
-          return Effect.addFinalizer((exit) => Effect.sync(() => state.annotate(exit))).pipe(
-            Effect.zipRight(self),
-            Effect.provideService(Call, state),
-            Effect.withParentSpan(span)
-          )
-        })
-      )
-  )
+export const run: {
+  (options: {
+    readonly name: string
+    readonly attributes: Record<string, unknown>
+  }): <A, E, R>(
+    self: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
+  <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options: { readonly name: string; readonly attributes: Record<string, unknown> }
+  ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
+} = dual(
+  2,
+  <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options: { readonly name: string; readonly attributes: Record<string, unknown> }
+  ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
+    Effect.flatMap(
+      Effect.makeSpanScoped(options.name, { kind: "client", captureStackTrace: false, attributes: options.attributes }),
+      (span) =>
+        Effect.clockWith((clock) =>
+          Effect.flatMap(CallSettings, (settings) => {
+            const startedAt = clock.unsafeCurrentTimeNanos()
+            const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
+            const state = new State(startedAt, deadline, span)
+            return Effect.addFinalizer((exit) => Effect.sync(() => state.annotate(exit))).pipe(
+              Effect.zipRight(self),
+              Effect.provideService(Call, state),
+              Effect.withParentSpan(span)
+            )
+          })
+        )
+    )
+)
 
 /**
  * How the call in progress came to its answer: to be asked once the answer is there. `primary` stands in for a deployment

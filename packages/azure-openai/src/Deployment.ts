@@ -1,0 +1,421 @@
+/**
+ * Deployments as Layers. A deployment answers every operation of `AzureOpenAI`; `retry` and `orElse` make a deployment out
+ * of deployments, so an application asks for the service and never names one.
+ *
+ * @since 0.1.0
+ */
+import type { Attempt } from "@spillway/core"
+import { Call, CallSettings, Runner } from "@spillway/core"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as Headers from "@effect/platform/Headers"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { dual } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import type { CallError, RateLimited, Unavailable } from "./CallError.js"
+import * as Endpoint from "./Endpoint.js"
+import * as Reply from "./Reply.js"
+import { attributes } from "./Telemetry.js"
+
+/**
+ * A successful reply, its body read.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Success {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly body: string
+}
+
+/**
+ * One deployment on the wire: what an operation sends to.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Target {
+  readonly deployment: string
+  readonly model: string
+  readonly kind: Attempt.Kind
+  /** Sends a JSON body to an operation, such as `chat/completions`, and reads the whole reply. */
+  readonly post: (
+    operation: string,
+    body: Readonly<Record<string, unknown>>
+  ) => Effect.Effect<Success, Reply.Failure, Call.Call>
+}
+
+/**
+ * A deployment, or several behind a policy, as the operations of `AzureOpenAI` use it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service extends Runner.Runner<Target, Reply.Failure, CallError> {}
+
+/**
+ * The deployment that answers.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class Deployment extends Context.Tag("@spillway/azure-openai/Deployment")<Deployment, Service>() {}
+
+/**
+ * What a deployment is made from.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** The deployment's name at the resource. */
+  readonly deployment: string
+  /** The resource, such as `https://contoso.openai.azure.com`. */
+  readonly endpoint: string | URL
+  /** A key of the resource. It is sent as `api-key` and kept out of spans, logs and errors. */
+  readonly apiKey: Redacted.Redacted
+  /** The model behind the deployment, such as `gpt-4o`: for telemetry and limits. Defaults to the deployment's name. */
+  readonly model?: string | undefined
+  /** A dated API version such as `2024-10-21`, for the dated URL style. Defaults to none: the v1 style. */
+  readonly apiVersion?: string | undefined
+  /** The longest a single attempt may take, reply included. Defaults to 10 minutes, as in the OpenAI SDKs. */
+  readonly timeout?: Duration.DurationInput | undefined
+}
+
+const problem = (option: string, message: string): ConfigError.ConfigError => ConfigError.InvalidData([option], message)
+
+// Every problem of the options at once.
+const check = (options: Options): Either.Either<URL, ConfigError.ConfigError> => {
+  const endpoint = Either.mapLeft(Endpoint.parse(options.endpoint), (message) => problem("endpoint", message))
+  const problems = [
+    ...(options.deployment.trim() === "" ? [problem("deployment", "empty: expected the deployment's name")] : []),
+    ...(Redacted.value(options.apiKey).trim() === ""
+      ? [problem("apiKey", "empty: expected a key of the resource")]
+      : []),
+    ...(options.apiVersion !== undefined && !/^\d{4}-\d{2}-\d{2}(-preview)?$/.test(options.apiVersion)
+      ? [
+          problem(
+            "apiVersion",
+            "expected a date such as 2024-10-21 or 2025-04-01-preview; leave it out for the v1 style"
+          )
+        ]
+      : []),
+    ...(Either.isLeft(endpoint) ? [endpoint.left] : [])
+  ]
+  return problems.length === 0 ? endpoint : Either.left(problems.reduce((left, right) => ConfigError.And(left, right)))
+}
+
+const secretHeaders = ["api-key", "authorization", "ocp-apim-subscription-key"]
+
+// The attempt's span says all that the HTTP client's own would, without the headers it would put there; trace ids are not
+// for the service; and a redirect would carry the key to another host.
+const prepare = (client: HttpClient.HttpClient): HttpClient.HttpClient =>
+  client.pipe(
+    HttpClient.withTracerDisabledWhen(() => true),
+    HttpClient.withTracerPropagation(false),
+    HttpClient.transformResponse((response) =>
+      response.pipe(
+        Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretHeaders]),
+        Effect.mapInputContext((context: Context.Context<never>) =>
+          Context.add(context, FetchHttpClient.RequestInit, {
+            ...Context.getOrElse(context, FetchHttpClient.RequestInit, () => ({})),
+            redirect: "manual"
+          })
+        )
+      )
+    )
+  )
+
+const makeTarget = (
+  options: Options & { readonly endpoint: URL },
+  kind: Attempt.Kind,
+  client: HttpClient.HttpClient
+): Target => {
+  const { apiVersion, deployment, endpoint } = options
+  const model = options.model ?? deployment
+  const post: Target["post"] = (operation, request) =>
+    Effect.gen(function* () {
+      const call = yield* Call.Call
+      const { body, url } = Endpoint.route({ endpoint, deployment, apiVersion }, operation, request)
+      const text = yield* Effect.try({ try: () => JSON.stringify(body), catch: () => Reply.refused("body") })
+      const response = yield* HttpClientRequest.post(url).pipe(
+        HttpClientRequest.setHeaders({ "api-key": Redacted.value(options.apiKey), accept: "application/json" }),
+        HttpClientRequest.bodyText(text, "application/json"),
+        client.execute,
+        Effect.mapError(Reply.fromTransport)
+      )
+      const { headers, status } = response
+      const requestId = Reply.requestId(headers)
+      call.recordReply({ status, ...(requestId === undefined ? {} : { requestId }) })
+      yield* Effect.annotateCurrentSpan({
+        [attributes.status]: status,
+        ...(requestId === undefined ? {} : { [attributes.serviceRequestId]: requestId })
+      })
+      if (status >= 200 && status < 300) {
+        const body = yield* Effect.mapError(response.text, () => Reply.brokenBody({ status, headers }))
+        return { status, headers, body }
+      }
+      // The status has already decided: a body that cannot be read changes nothing.
+      const body_ = yield* Effect.orElseSucceed(response.text, () => "")
+      const now = yield* Clock.currentTimeMillis
+      return yield* Effect.fail(Reply.classify({ status, headers, body: body_, kind, model, now }))
+    })
+  return { deployment, model, kind, post }
+}
+
+const fromOptions = (
+  options: Options,
+  kind: Attempt.Kind
+): Effect.Effect<Service, ConfigError.ConfigError, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    const client = yield* HttpClient.HttpClient
+    const endpoint = yield* check(options)
+    const target = makeTarget({ ...options, endpoint }, kind, prepare(client))
+    return Runner.make({
+      deployment: target.deployment,
+      model: target.model,
+      kind,
+      target,
+      timeout: Duration.decode(options.timeout ?? "10 minutes"),
+      attributes: {
+        [attributes.serverAddress]: endpoint.hostname,
+        ...(endpoint.port === "" ? {} : { [attributes.serverPort]: Number(endpoint.port) }),
+        [attributes.method]: "POST"
+      },
+      cutOff: Reply.cutOff,
+      toError: (failure, history) => Reply.toError(target.deployment, failure, history)
+    })
+  })
+
+/**
+ * A deployment of provisioned throughput (PTU). Alone it sends each request once.
+ *
+ * Fails with a `ConfigError` that lists everything that is wrong with the options. Sends through whatever `HttpClient` is
+ * provided, with the client's own span switched off (the attempt's span stands for it) and redirects not followed.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Redacted } from "effect"
+ * import { Deployment } from "@spillway/azure-openai"
+ *
+ * export const Ptu = Deployment.provisioned({
+ *   deployment: "gpt-4o-ptu",
+ *   model: "gpt-4o",
+ *   endpoint: "https://contoso.openai.azure.com",
+ *   apiKey: Redacted.make("…")
+ * })
+ * ```
+ */
+export const provisioned = (
+  options: Options
+): Layer.Layer<Deployment, ConfigError.ConfigError, HttpClient.HttpClient> =>
+  Layer.effect(Deployment, fromOptions(options, "provisioned"))
+
+/**
+ * A Standard (pay-as-you-go) deployment. Alone it sends each request once.
+ *
+ * Fails with a `ConfigError` that lists everything that is wrong with the options. Sends through whatever `HttpClient` is
+ * provided, with the client's own span switched off (the attempt's span stands for it) and redirects not followed.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Redacted } from "effect"
+ * import { Deployment } from "@spillway/azure-openai"
+ *
+ * export const Standard = Deployment.standard({
+ *   deployment: "gpt-4o",
+ *   endpoint: "https://contoso.openai.azure.com",
+ *   apiKey: Redacted.make("…")
+ * })
+ * ```
+ */
+export const standard = (options: Options): Layer.Layer<Deployment, ConfigError.ConfigError, HttpClient.HttpClient> =>
+  Layer.effect(Deployment, fromOptions(options, "standard"))
+
+const fromConfig = (
+  options: Config.Config.Wrap<Options>,
+  kind: Attempt.Kind
+): Layer.Layer<Deployment, ConfigError.ConfigError, HttpClient.HttpClient> =>
+  Layer.effect(
+    Deployment,
+    Effect.flatMap(Config.unwrap(options), (options) => fromOptions(options, kind))
+  )
+
+/**
+ * {@link provisioned}, with each option read from configuration. A missing or bad value is named by its variable.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Config } from "effect"
+ * import { Deployment, Endpoint } from "@spillway/azure-openai"
+ *
+ * export const Ptu = Deployment.provisionedConfig({
+ *   deployment: Config.string("PTU_DEPLOYMENT"),
+ *   endpoint: Endpoint.config("AZURE_OPENAI_ENDPOINT"),
+ *   apiKey: Config.redacted("AZURE_OPENAI_API_KEY")
+ * })
+ * ```
+ */
+export const provisionedConfig = (
+  options: Config.Config.Wrap<Options>
+): Layer.Layer<Deployment, ConfigError.ConfigError, HttpClient.HttpClient> => fromConfig(options, "provisioned")
+
+/**
+ * {@link standard}, with each option read from configuration. A missing or bad value is named by its variable.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Config } from "effect"
+ * import { Deployment, Endpoint } from "@spillway/azure-openai"
+ *
+ * export const Standard = Deployment.standardConfig({
+ *   deployment: Config.string("STANDARD_DEPLOYMENT"),
+ *   endpoint: Endpoint.config("AZURE_OPENAI_ENDPOINT"),
+ *   apiKey: Config.redacted("AZURE_OPENAI_API_KEY")
+ * })
+ * ```
+ */
+export const standardConfig = (
+  options: Config.Config.Wrap<Options>
+): Layer.Layer<Deployment, ConfigError.ConfigError, HttpClient.HttpClient> => fromConfig(options, "standard")
+
+/**
+ * A deployment of your own: another transport, or a stand-in for a test. Build the runner with `Runner.make`.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Deployment } from "@spillway/azure-openai"
+ *
+ * // Counts the requests to another deployment.
+ * export const counted = (deployment: Deployment.Service, count: Effect.Effect<void>) =>
+ *   Deployment.make({
+ *     primary: deployment.primary,
+ *     execute: (use, pause) => Effect.zipRight(count, deployment.execute(use, pause))
+ *   })
+ * ```
+ */
+export const make = (runner: Service): Layer.Layer<Deployment> => Layer.succeed(Deployment, runner)
+
+/**
+ * Tries the same deployment again for as long as the Schedule says so.
+ *
+ * The Schedule sees throttles and faults that may be retried, nothing else. Whatever it says, no retry is sent before the
+ * server's hint, and none is waited for that would start after the call's deadline. Each wait is a span. When the
+ * Schedule ends, the last error goes on, to `orElse` or to the caller, without a further wait.
+ *
+ * Not `Layer.retry`, which retries building the Layer.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import type { Layer } from "effect"
+ * import { RetryAfter } from "@spillway/core"
+ * import { Deployment } from "@spillway/azure-openai"
+ *
+ * declare const Ptu: Layer.Layer<Deployment.Deployment>
+ *
+ * export const Patient = Ptu.pipe(Deployment.retry(RetryAfter.within("4 seconds")))
+ * ```
+ */
+export const retry: {
+  <Out, R2 = never>(
+    schedule: Schedule.Schedule<Out, RateLimited | Unavailable, R2>
+  ): <E, R>(self: Layer.Layer<Deployment, E, R>) => Layer.Layer<Deployment, E, R | R2>
+  <E, R, Out, R2 = never>(
+    self: Layer.Layer<Deployment, E, R>,
+    schedule: Schedule.Schedule<Out, RateLimited | Unavailable, R2>
+  ): Layer.Layer<Deployment, E, R | R2>
+} = dual(
+  2,
+  <E, R, Out, R2>(
+    self: Layer.Layer<Deployment, E, R>,
+    schedule: Schedule.Schedule<Out, RateLimited | Unavailable, R2>
+  ): Layer.Layer<Deployment, E, R | R2> =>
+    Layer.flatMap(self, (built) =>
+      Layer.effect(
+        Deployment,
+        Effect.map(Effect.context<R2>(), (services) =>
+          Runner.retry(Context.get(built, Deployment), provide(schedule, services))
+        )
+      )
+    )
+)
+
+// What the Schedule needs is fixed when the Layer is built; what the caller accepts is read at each call.
+const provide = <Out, In, R>(
+  schedule: Schedule.Schedule<Out, In, R>,
+  services: Context.Context<R>
+): Schedule.Schedule<Out, In> =>
+  Schedule.mapInputContext(schedule, (call: Context.Context<never>) =>
+    Context.add(Context.merge(call, services), CallSettings.CallSettings, Context.get(call, CallSettings.CallSettings))
+  )
+
+/**
+ * Goes to `that` deployment when `self` is done and failed with an error another deployment may recover: a throttle, a
+ * fault, a prompt too long for it. Every other error ends the call: a rejected request is not sent, and billed, twice.
+ *
+ * `when` decides in place of that rule, for example to get past an expired key. The last deployment's error is the one that
+ * surfaces; it lists the attempts of all. Both Layers are built once, together, and what they share is built once.
+ *
+ * Not `Layer.orElse`, which goes to `that` when `self` cannot be built.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import type { Layer } from "effect"
+ * import { RetryAfter } from "@spillway/core"
+ * import { Deployment } from "@spillway/azure-openai"
+ *
+ * declare const Ptu: Layer.Layer<Deployment.Deployment>
+ * declare const Standard: Layer.Layer<Deployment.Deployment>
+ *
+ * export const Chat = Ptu.pipe(
+ *   Deployment.retry(RetryAfter.within("4 seconds")),
+ *   Deployment.orElse(Standard.pipe(Deployment.retry(RetryAfter.retries(2))))
+ * )
+ * ```
+ */
+export const orElse: {
+  <E2, R2>(
+    that: Layer.Layer<Deployment, E2, R2>,
+    options?: { readonly when?: ((error: CallError) => boolean) | undefined }
+  ): <E, R>(self: Layer.Layer<Deployment, E, R>) => Layer.Layer<Deployment, E | E2, R | R2>
+  <E, R, E2, R2>(
+    self: Layer.Layer<Deployment, E, R>,
+    that: Layer.Layer<Deployment, E2, R2>,
+    options?: { readonly when?: ((error: CallError) => boolean) | undefined }
+  ): Layer.Layer<Deployment, E | E2, R | R2>
+} = dual(
+  (args) => Layer.isLayer(args[1]),
+  <E, R, E2, R2>(
+    self: Layer.Layer<Deployment, E, R>,
+    that: Layer.Layer<Deployment, E2, R2>,
+    options?: { readonly when?: ((error: CallError) => boolean) | undefined }
+  ): Layer.Layer<Deployment, E | E2, R | R2> =>
+    Layer.zipWith(self, that, (first, second) =>
+      Context.make(Deployment, Runner.orElse(Context.get(first, Deployment), Context.get(second, Deployment), options))
+    )
+)
