@@ -1,1 +1,9 @@
-export {}
+export * as Bucket from "./Bucket.js"
+export * as Emulator from "./Emulator.js"
+export * as EmulatorConfig from "./EmulatorConfig.js"
+export * as ErrorReply from "./ErrorReply.js"
+export * as Model from "./Model.js"
+export * as RateWindow from "./RateWindow.js"
+export * as RecordedRequest from "./RecordedRequest.js"
+export * as Script from "./Script.js"
+export * as Wire from "./Wire.js"

@@ -1,0 +1,277 @@
+/**
+ * Azure OpenAI's data plane for tests and demos: what a client sends is taken as the service takes it, and answered, throttled or refused
+ * as the service does. One implementation, reached in two ways: in process, where no socket is opened and a test's clock
+ * rules, or behind any HTTP server.
+ *
+ * @since 0.1.0
+ */
+import * as Headers from "@effect/platform/Headers"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import type * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { pipe } from "effect/Function"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Stream from "effect/Stream"
+import * as EmulatorConfig from "./EmulatorConfig.js"
+import * as Capacity from "./internal/capacity.js"
+import * as CapacityBackend from "./internal/capacityBackend.js"
+import * as Front from "./internal/front.js"
+import * as Journal from "./internal/journal.js"
+import * as ScriptBackend from "./internal/scriptBackend.js"
+import type { RecordedRequest } from "./RecordedRequest.js"
+import type { Script } from "./Script.js"
+import type * as Wire from "./Wire.js"
+
+/**
+ * What a running emulator offers.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** The emulator as an HTTP app. Behind a server, prefer {@link serve}: it also gives up a request whose caller has gone. */
+  readonly app: HttpApp.Default
+  /** The emulator free of HTTP: one request in, one reply out. */
+  readonly exchange: (request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped>
+  /** Every request received so far, in order of arrival. */
+  readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
+  /** How many requests are being answered at this moment. */
+  readonly inFlight: Effect.Effect<number>
+  /** How full a provisioned deployment is: 1 is 100 %. None for any other deployment, and under a script. */
+  readonly utilization: (deployment: string) => Effect.Effect<Option.Option<number>>
+}
+
+/**
+ * A running emulator. Its state (buckets, windows, script, record) lives as long as the layer it came from; nothing is global.
+ *
+ * @example
+ * ```ts
+ * import { Emulator } from "@spillway/emulator"
+ * import { Effect } from "effect"
+ *
+ * const statuses = Effect.gen(function* () {
+ *   const emulator = yield* Emulator.Emulator
+ *   const requests = yield* emulator.requests
+ *   return requests.map((request) => [request.deployment, request.status])
+ * }).pipe(Effect.provide(Emulator.layer()))
+ * ```
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class Emulator extends Context.Tag("@spillway/emulator/Emulator")<Emulator, Service>() {}
+
+/**
+ * An emulator whose deployments have the capacity they are configured with. Time is the clock of the layer's and the callers' fibers, so
+ * under a test clock nothing happens until the test moves it. A configuration that is wrong is a defect, {@link EmulatorConfig.InvalidConfig}; decode one
+ * that comes from outside first.
+ *
+ * @example
+ * ```ts
+ * import { Emulator } from "@spillway/emulator"
+ *
+ * const Small = Emulator.layer({
+ *   deployments: [
+ *     { name: "gpt-4o-ptu", kind: "provisioned", model: "gpt-4o", ptus: 15, windowSeconds: 1 },
+ *     { name: "gpt-4o", kind: "standard", model: "gpt-4o", latency: { firstTokenMs: 100 } }
+ *   ]
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (config: EmulatorConfig.EmulatorConfig = EmulatorConfig.defaults): Layer.Layer<Emulator> =>
+  Layer.effect(
+    Emulator,
+    Effect.gen(function* () {
+      const valid = yield* Effect.orDie(EmulatorConfig.decode(config))
+      const options = frontOptions(valid)
+      const time = yield* Capacity.timeline
+      const backend = yield* CapacityBackend.make(valid, options, time)
+      return yield* make(options, time, backend, backend.utilization)
+    })
+  )
+
+/**
+ * An emulator that plays a script.
+ *
+ * @example
+ * ```ts
+ * import { Emulator, Script } from "@spillway/emulator"
+ *
+ * const Refusing = Emulator.layerScripted(
+ *   Script.make({ "gpt-4o-ptu": [Script.throttled({ retryAfterMs: 1000 }), Script.answer({ text: "hi" })] })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerScripted = (
+  script: Script,
+  options: Pick<EmulatorConfig.EmulatorConfig, "apiKeys" | "region" | "seed"> = {}
+): Layer.Layer<Emulator> =>
+  Layer.effect(
+    Emulator,
+    Effect.gen(function* () {
+      const time = yield* Capacity.timeline
+      const backend = yield* ScriptBackend.make(script)
+      return yield* make(frontOptions(options), time, backend, () => Effect.succeedNone)
+    })
+  )
+
+const frontOptions = (config: Pick<EmulatorConfig.EmulatorConfig, "apiKeys" | "region" | "seed">): Front.Options => ({
+  apiKeys: config.apiKeys,
+  region: config.region ?? "East US",
+  seed: String(config.seed ?? "spillway")
+})
+
+const make = (
+  options: Front.Options,
+  time: Capacity.Timeline,
+  backend: Front.Backend,
+  utilization: Service["utilization"]
+): Effect.Effect<Service> =>
+  Effect.map(Journal.make(time), (journal) => {
+    const exchange = Front.make(options, journal, backend)
+    return {
+      app: makeApp(exchange),
+      exchange,
+      requests: journal.requests,
+      inFlight: journal.inFlight,
+      utilization
+    }
+  })
+
+const makeApp = (exchange: Service["exchange"]): HttpApp.Default =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    Effect.flatMap(request.text, (body) =>
+      exchange({
+        method: request.method,
+        url: request.url,
+        host: request.headers["host"] ?? "",
+        headers: request.headers,
+        body
+      })
+    ).pipe(
+      Effect.map((reply) =>
+        HttpServerResponse.text(reply.body, {
+          status: reply.status,
+          headers: reply.headers,
+          contentType: reply.headers["content-type"] ?? "application/json"
+        })
+      ),
+      // Also where the request could not be read to its end: there is nobody left to answer.
+      Effect.catchAll(() => Effect.zipRight(destroy(request), Effect.never))
+    )
+  )
+
+// Node's incoming message, like Bun's, destroys its socket. What has no such method is left hanging, which to a caller is as dead.
+const destroy = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const { source } = request
+    if (Predicate.hasProperty(source, "destroy") && Predicate.isFunction(source.destroy)) source.destroy()
+  })
+
+/**
+ * A client that reaches the emulator without a socket. The emulator runs in the fiber that makes the request: a test clock rules it, an interrupt
+ * ends it at once. Any host will do; the emulator stands for all of them and records which was addressed.
+ *
+ * @example
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { Emulator } from "@spillway/emulator"
+ * import { Effect, Layer } from "effect"
+ *
+ * const status = HttpClient.get("https://contoso.openai.azure.com/nowhere").pipe(
+ *   Effect.map((response) => response.status), // => 404
+ *   Effect.provide(Emulator.layerClient.pipe(Layer.provide(Emulator.layer())))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerClient: Layer.Layer<HttpClient.HttpClient, never, Emulator> = Layer.effect(
+  HttpClient.HttpClient,
+  Effect.map(Emulator, ({ exchange }) =>
+    HttpClient.make((request, url) =>
+      pipe(
+        bodyText(request.body),
+        Effect.flatMap((body) =>
+          exchange({
+            method: request.method,
+            url: `${url.pathname}${url.search}`,
+            host: url.host,
+            headers: withContentType(request),
+            body
+          })
+        ),
+        Effect.mapError((cause) => new HttpClientError.RequestError({ request, reason: "Transport", cause })),
+        Effect.map((reply) => HttpClientResponse.fromWeb(request, toResponse(reply)))
+      )
+    )
+  )
+)
+
+const withContentType = (request: HttpClientRequest.HttpClientRequest): Headers.Headers =>
+  request.body.contentType === undefined || Headers.has(request.headers, "content-type")
+    ? request.headers
+    : Headers.set(request.headers, "content-type", request.body.contentType)
+
+const bodyText = (body: HttpBody.HttpBody): Effect.Effect<string, unknown> => {
+  switch (body._tag) {
+    case "Uint8Array":
+      return Effect.sync(() => new TextDecoder().decode(body.body))
+    case "Stream":
+      return Stream.mkString(Stream.decodeText(body.stream))
+    case "Raw":
+      return Predicate.isString(body.body)
+        ? Effect.succeed(body.body)
+        : Effect.fail("the emulator's client sends no raw body that is not a string")
+    case "FormData":
+      return Effect.tryPromise(() => new Response(body.formData).text())
+    case "Empty":
+      return Effect.succeed("")
+  }
+}
+
+const toResponse = (reply: Wire.Reply): Response =>
+  new Response(nullBody.has(reply.status) ? null : reply.body, { status: reply.status, headers: reply.headers })
+
+// The statuses for which a web Response refuses a body.
+const nullBody = new Set([204, 205, 304])
+
+/**
+ * Serves the emulator behind whatever HTTP server is provided, until the layer's scope closes. A request whose caller hangs up is given up.
+ *
+ * @example
+ * ```ts
+ * import { NodeHttpServer } from "@effect/platform-node"
+ * import { Emulator } from "@spillway/emulator"
+ * import { Layer } from "effect"
+ * import { createServer } from "node:http"
+ *
+ * const Server = Emulator.serve.pipe(
+ *   Layer.provideMerge(Emulator.layer()),
+ *   Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const serve: Layer.Layer<never, never, Emulator | HttpServer.HttpServer> = Layer.unwrapEffect(
+  Effect.map(Emulator, ({ app }) => HttpServer.serve(Effect.interruptible(app)))
+)

@@ -1,0 +1,250 @@
+/**
+ * What the emulator stands for: one Azure OpenAI resource and its deployments. Plain data, so that it can be written in a test or read from
+ * a JSON file, and checked in both cases.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import type * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import * as Model from "./Model.js"
+
+const Name = Schema.String.pipe(
+  Schema.filter((name) => name.length > 0 || "must not be empty"),
+  Schema.annotations({ identifier: "Name" })
+)
+const PositiveInt = Schema.Number.pipe(
+  Schema.filter((n) => (Number.isSafeInteger(n) && n > 0) || "must be a whole number above 0")
+)
+const Positive = Schema.Number.pipe(Schema.filter((n) => (Number.isFinite(n) && n > 0) || "must be a number above 0"))
+const NonNegative = Schema.Number.pipe(
+  Schema.filter((n) => (Number.isFinite(n) && n >= 0) || "must be a number not below 0")
+)
+const Share = Schema.Number.pipe(Schema.filter((n) => (n >= 0 && n <= 1) || "must be a number from 0 to 1"))
+
+/**
+ * How long an answer takes: `firstTokenMs`, then one token every `1000 / tokensPerSecond` milliseconds.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Latency = Schema.Struct({
+  /** Milliseconds until the first token. Defaults to 200. */
+  firstTokenMs: Schema.optional(NonNegative),
+  /** Speed of generation. Defaults to the model's speed target, e.g. 25 for gpt-4o. */
+  tokensPerSecond: Schema.optional(Positive),
+  /** Each call's time is multiplied by a random factor between `1 - jitter` and `1 + jitter`. Defaults to 0: exact times. */
+  jitter: Schema.optional(Share),
+  /** Milliseconds until a refusal (429, 400). Defaults to 0. */
+  rejectionMs: Schema.optional(NonNegative)
+})
+
+/**
+ * Latency of a deployment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Latency extends Schema.Schema.Type<typeof Latency> {}
+
+const answerTokens = Schema.Struct({ min: PositiveInt, max: PositiveInt }).pipe(
+  Schema.filter(({ max, min }) => min <= max || "min must not be above max")
+)
+
+const common = {
+  /** Name of the deployment: a path segment of dated URLs, the body's `model` under v1. */
+  name: Name,
+  /** Name of the model, e.g. `gpt-4o`. */
+  model: Name,
+  /** How long answers take. */
+  latency: Schema.optional(Latency),
+  /** What the estimate takes for `max_tokens` when a request names none. Defaults to the model's: 640 for gpt-4o. */
+  defaultMaxTokens: Schema.optional(PositiveInt),
+  /** Length of the made-up answers, in tokens, unless the request cuts them. Defaults to 16 to 80. */
+  answerTokens: Schema.optional(answerTokens)
+}
+
+/**
+ * A deployment of provisioned throughput: a leaky bucket.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Provisioned = Schema.Struct({
+  kind: Schema.Literal("provisioned"),
+  ...common,
+  /** Provisioned throughput units bought. Defaults to the fewest that can be: 15 for OpenAI's models. */
+  ptus: Schema.optional(PositiveInt),
+  /** Depth of the bucket: what 100 % means, as seconds of drain. Defaults to 10. Not documented by Azure. */
+  windowSeconds: Schema.optional(Positive),
+  /** Input tokens per minute that one PTU is worth. Defaults to the documented figure of the model; required for one that has none. */
+  inputTokensPerMinutePerPtu: Schema.optional(PositiveInt),
+  /** Input tokens that one output token counts as. Defaults to the documented figure of the model, else 4. */
+  outputWeight: Schema.optional(Positive)
+}).pipe(
+  Schema.filter((deployment) => {
+    const model = Model.findOrGeneric(deployment.model)
+    return deployment.inputTokensPerMinutePerPtu !== undefined || model.inputTokensPerMinutePerPtu !== undefined
+      ? undefined
+      : {
+          path: ["model"],
+          message: `no PTU figures are known for "${deployment.model}": give inputTokensPerMinutePerPtu, or one of ${provisionable.join(", ")}`
+        }
+  })
+)
+
+const provisionable = Object.values(Model.catalogue)
+  .filter((model) => model.inputTokensPerMinutePerPtu !== undefined)
+  .map((model) => model.name)
+
+/**
+ * A pay-as-you-go deployment: two sliding windows.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Standard = Schema.Struct({
+  kind: Schema.Literal("standard"),
+  ...common,
+  /** Quota of tokens in 60 seconds. Defaults to 450 000. */
+  tokensPerMinute: Schema.optional(PositiveInt),
+  /** Quota of requests; a sixth of it, at least 1, is allowed in 10 seconds. Defaults to the model's ratio: 6 per 1000 tokens per minute for gpt-4o. */
+  requestsPerMinute: Schema.optional(PositiveInt)
+})
+
+/**
+ * One deployment.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Deployment = Schema.Union(Provisioned, Standard)
+
+/**
+ * One deployment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Deployment = Schema.Schema.Type<typeof Deployment>
+
+/**
+ * One resource. Fields that are absent take the defaults said beside them.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const EmulatorConfig = Schema.Struct({
+  /** Display name of the region. Defaults to `East US`. */
+  region: Schema.optional(Name),
+  /** Keys that are accepted. Absent: any key or bearer token that is not empty. */
+  apiKeys: Schema.optional(Schema.Array(Name)),
+  /** Seed of ids and of latency's jitter; the same seed and the same requests in the same order give the same replies. Defaults to `spillway`. */
+  seed: Schema.optional(Schema.Union(Schema.String, Schema.Number)),
+  deployments: Schema.Array(Deployment).pipe(
+    Schema.filter((deployments) => {
+      const issues = deployments.flatMap((deployment, index) =>
+        deployments.findIndex((other) => other.name === deployment.name) < index
+          ? [{ path: [index, "name"], message: `a deployment named "${deployment.name}" is listed already` }]
+          : []
+      )
+      return issues.length > 0 ? issues : deployments.length > 0 || "must list at least one deployment"
+    })
+  )
+})
+
+/**
+ * One resource.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface EmulatorConfig extends Schema.Schema.Type<typeof EmulatorConfig> {}
+
+/**
+ * A configuration was refused: everything that is wrong with it, with the path to each.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidConfig extends Data.TaggedError("@spillway/emulator/EmulatorConfig/InvalidConfig")<{
+  readonly problems: ReadonlyArray<Problem>
+}> {
+  override get message(): string {
+    return this.problems.map(({ message, path }) => (path === "" ? message : `${path}: ${message}`)).join("\n")
+  }
+}
+
+/**
+ * One thing wrong with a configuration.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Problem {
+  /** Where, e.g. `deployments[0].ptus`; empty for the configuration as a whole. */
+  readonly path: string
+  /** What. */
+  readonly message: string
+}
+
+const renderPath = (path: ReadonlyArray<PropertyKey>): string =>
+  path.reduce<string>(
+    (text, part) =>
+      typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`,
+    ""
+  )
+
+const decodeEither = Schema.decodeUnknownEither(EmulatorConfig, { errors: "all", onExcessProperty: "error" })
+
+/**
+ * Checks a configuration that comes from outside, such as parsed JSON. Unknown keys are problems too. All problems are reported at once, but
+ * what concerns several fields (a model without PTU figures, a name listed twice) only once each field by itself is right.
+ *
+ * @example
+ * ```ts
+ * import { EmulatorConfig } from "@spillway/emulator"
+ * import { Effect } from "effect"
+ *
+ * const program = EmulatorConfig.decode({
+ *   deployments: [{ name: "gpt-4o-ptu", kind: "provisioned", model: "gpt-4o", ptus: -1 }]
+ * }).pipe(Effect.flip, Effect.map((error) => error.problems))
+ * // => [{ path: "deployments[0].ptus", message: "must be a whole number above 0" }]
+ * ```
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decode = (input: unknown): Effect.Effect<EmulatorConfig, InvalidConfig> =>
+  Either.mapLeft(
+    decodeEither(input),
+    (error) =>
+      new InvalidConfig({
+        problems: ParseResult.ArrayFormatter.formatErrorSync(error).map((issue) => ({
+          path: renderPath(issue.path),
+          message: issue.message
+        }))
+      })
+  )
+
+/**
+ * The resource that is emulated unless another is asked for: `gpt-4o-ptu`, 15 PTUs of gpt-4o, and `gpt-4o`, Standard with 450 000 tokens per minute.
+ *
+ * @example
+ * ```ts
+ * import { EmulatorConfig } from "@spillway/emulator"
+ *
+ * EmulatorConfig.defaults.deployments.map((deployment) => deployment.name) // => ["gpt-4o-ptu", "gpt-4o"]
+ * ```
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const defaults: EmulatorConfig = {
+  deployments: [
+    { name: "gpt-4o-ptu", kind: "provisioned", model: "gpt-4o" },
+    { name: "gpt-4o", kind: "standard", model: "gpt-4o" }
+  ]
+}

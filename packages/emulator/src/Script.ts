@@ -1,0 +1,252 @@
+/**
+ * Plays the server reply by reply: what each deployment answers to its first request, its second, and so on, and how long it takes.
+ *
+ * When a deployment's replies run out, the next request gets status 418 with code `ScriptExhausted`: a status that Azure never sends and
+ * that no client should retry, so a test sees at once that more requests came than it planned. {@link forever} makes the last reply repeat.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Record from "effect/Record"
+import * as ErrorReply from "./ErrorReply.js"
+import * as Wire from "./Wire.js"
+
+/**
+ * One step of a script: what becomes of one request.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Step = Data.TaggedEnum<{
+  /** A made-up answer, as from a deployment with capacity to spare. */
+  Answer: { readonly after: Duration.Duration; readonly text: string | undefined; readonly finishReason: string }
+  /** A reply. `verbatim`: exactly these headers, without Azure's usual ones. */
+  Reply: { readonly after: Duration.Duration; readonly reply: Wire.Reply; readonly verbatim: boolean }
+  /** The connection is dropped. */
+  Refuse: { readonly after: Duration.Duration }
+  /** Nothing ever comes. */
+  Silent: {}
+  /** A step that repeats for every further request. */
+  Forever: { readonly step: Step }
+}>
+
+const Step = Data.taggedEnum<Step>()
+
+/**
+ * The replies of each deployment, by its name.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Script {
+  readonly deployments: Readonly<Record<string, ReadonlyArray<Step>>>
+}
+
+/**
+ * How long after the request arrived the step happens.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Timing {
+  /** Defaults to at once. */
+  readonly after?: Duration.DurationInput | undefined
+}
+
+const delay = (options: Timing): Duration.Duration => Duration.decode(options.after ?? Duration.zero)
+
+/**
+ * Makes a script. A deployment that it does not list does not exist: 404 `DeploymentNotFound`.
+ *
+ * @example
+ * ```ts
+ * import { Emulator, Script } from "@spillway/emulator"
+ *
+ * const script = Script.make({
+ *   "gpt-4o-ptu": [
+ *     Script.throttled({ retryAfterMs: 1000, after: "3 seconds" }),
+ *     Script.answer({ text: "hi", after: "200 millis" })
+ *   ],
+ *   "gpt-4o": [Script.forever(Script.answer())]
+ * })
+ *
+ * const layer = Emulator.layerScripted(script)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (deployments: Readonly<Record<string, ReadonlyArray<Step>>>): Script => ({
+  deployments: Record.map(deployments, (steps) => steps)
+})
+
+/**
+ * Answers. Without `text` the answer is made up from the request; with it, this text, whatever `max_tokens` says.
+ *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * const quick = Script.answer({ text: "hi", after: "200 millis" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const answer = (
+  options: Timing & {
+    readonly text?: string | undefined
+    /** Defaults to `stop`; a made-up answer that `max_tokens` cuts says `length`. */
+    readonly finishReason?: string | undefined
+  } = {}
+): Step => Step.Answer({ after: delay(options), text: options.text, finishReason: options.finishReason ?? "stop" })
+
+/**
+ * Refuses with the 429 of a provisioned deployment at its limit. Without `retryAfterMs` and `retryAfter` there is no hint in it.
+ *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * const soon = Script.throttled({ retryAfterMs: 1000 })
+ * const noHint = Script.throttled()
+ * const odd = Script.throttled({ retryAfter: "Wed, 21 Oct 2026 07:28:00 GMT" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const throttled = (options: Timing & ErrorReply.Hint = {}): Step =>
+  error(ErrorReply.throughputExceeded(options), options)
+
+/**
+ * Refuses with one of Azure's documented errors, under Azure's usual headers.
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const filtered = Script.error(ErrorReply.contentFiltered, { after: "300 millis" })
+ * ```
+ *
+ * @see {@link reply} for a reply without those headers
+ * @since 0.1.0
+ * @category steps
+ */
+export const error = (reply: Wire.Reply, options: Timing = {}): Step =>
+  Step.Reply({ after: delay(options), reply, verbatim: false })
+
+/**
+ * Replies with anything at all: exactly this status, these headers and this body. A body that is not a string is sent as JSON; a string is
+ * sent as it stands, so it can be broken JSON or a proxy's HTML page. Status defaults to 200, content type to `application/json`.
+ *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * const page = Script.reply({ status: 502, headers: { "content-type": "text/html" }, body: "<h1>Bad gateway</h1>" })
+ * const cutOff = Script.reply({ body: "{\"choices\":[" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const reply = (
+  options: Timing & {
+    /** 200 to 599. Defaults to 200. */
+    readonly status?: number | undefined
+    readonly headers?: Readonly<Record<string, string>> | undefined
+    /** Defaults to an empty body. */
+    readonly body?: unknown
+  } = {}
+): Step =>
+  Step.Reply({
+    after: delay(options),
+    verbatim: true,
+    reply: {
+      status: options.status ?? 200,
+      headers: {
+        "content-type": "application/json",
+        ...Record.mapKeys(options.headers ?? {}, (name) => name.toLowerCase())
+      },
+      body: typeof options.body === "string" ? options.body : (JSON.stringify(options.body) ?? "")
+    }
+  })
+
+/**
+ * Drops the connection without a reply. In process the client fails with a `RequestError` of reason `Transport`; behind a socket the
+ * connection is destroyed.
+ *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * const atOnce = Script.refuse()
+ * const reset = Script.refuse({ after: "1 second" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const refuse = (options: Timing = {}): Step => Step.Refuse({ after: delay(options) })
+
+/**
+ * Takes the request and never answers.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const silent: Step = Step.Silent()
+
+/**
+ * Repeats a step for every further request. What is listed after it is never reached.
+ *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * const full = Script.make({ "gpt-4o-ptu": [Script.forever(Script.throttled({ retryAfterMs: 60_000 }))] })
+ * ```
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const forever = (step: Step): Step => Step.Forever({ step })
+
+/**
+ * What request number `index` (from 0) gets from a list of steps; undefined when they have run out.
+ *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * Script.at([Script.silent], 1) // => undefined
+ * Script.at([Script.forever(Script.silent)], 99)?._tag // => "Silent"
+ * ```
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const at = (
+  steps: ReadonlyArray<Step>,
+  index: number
+): Exclude<Step, { readonly _tag: "Forever" }> | undefined => {
+  const endless = steps.findIndex((step) => step._tag === "Forever")
+  const step = steps[endless === -1 ? index : Math.min(index, endless)]
+  return step?._tag === "Forever" ? at([step.step], 0) : step
+}
+
+/**
+ * The reply to a request for which the script has no step left.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const exhausted = (deployment: string, steps: number): Wire.Reply =>
+  Wire.json(418, {
+    error: {
+      code: "ScriptExhausted",
+      message: `The script of deployment "${deployment}" has ${steps} ${steps === 1 ? "reply" : "replies"}; this request is one more.`
+    }
+  })

@@ -1,0 +1,65 @@
+import type { Deployment as Config } from "../EmulatorConfig.js"
+import * as Model from "../Model.js"
+
+/** A deployment with every default filled in. */
+export type Deployment = Provisioned | Standard
+
+interface Common {
+  readonly name: string
+  readonly model: Model.Model
+  readonly latency: {
+    readonly firstTokenMs: number
+    readonly tokensPerSecond: number
+    readonly jitter: number
+    readonly rejectionMs: number
+  }
+  readonly defaultMaxTokens: number
+  readonly answerTokens: { readonly min: number; readonly max: number }
+}
+
+export interface Provisioned extends Common {
+  readonly kind: "provisioned"
+  readonly drainPerMinute: number
+  readonly windowSeconds: number
+  readonly outputWeight: number
+}
+
+export interface Standard extends Common {
+  readonly kind: "standard"
+  readonly tokensPerMinute: number
+  readonly requestsPerTenSeconds: number
+}
+
+export const resolve = (config: Config): Deployment => {
+  const model = Model.findOrGeneric(config.model)
+  const common: Common = {
+    name: config.name,
+    model,
+    latency: {
+      firstTokenMs: config.latency?.firstTokenMs ?? 200,
+      tokensPerSecond: config.latency?.tokensPerSecond ?? model.tokensPerSecond,
+      jitter: config.latency?.jitter ?? 0,
+      rejectionMs: config.latency?.rejectionMs ?? 0
+    },
+    defaultMaxTokens: config.defaultMaxTokens ?? model.defaultMaxTokens,
+    answerTokens: config.answerTokens ?? { min: 16, max: 80 }
+  }
+  if (config.kind === "provisioned") {
+    const tokensPerPtu = config.inputTokensPerMinutePerPtu ?? model.inputTokensPerMinutePerPtu ?? 0
+    return {
+      ...common,
+      kind: "provisioned",
+      drainPerMinute: (config.ptus ?? model.minimumPtus) * tokensPerPtu,
+      windowSeconds: config.windowSeconds ?? 10,
+      outputWeight: config.outputWeight ?? model.outputWeight
+    }
+  }
+  const tokensPerMinute = config.tokensPerMinute ?? 450_000
+  const requestsPerMinute = config.requestsPerMinute ?? (tokensPerMinute / 1000) * model.requestsPerThousandTokens
+  return {
+    ...common,
+    kind: "standard",
+    tokensPerMinute,
+    requestsPerTenSeconds: Math.max(1, Math.floor(requestsPerMinute / 6))
+  }
+}

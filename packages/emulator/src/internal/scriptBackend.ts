@@ -1,0 +1,54 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Script from "../Script.js"
+import * as Wire from "../Wire.js"
+import * as Chat from "./chat.js"
+import type { Backend, Call } from "./front.js"
+
+const answerLength = { min: 16, max: 80 }
+
+const answer = (call: Call, text: string | undefined, finishReason: string): Effect.Effect<Wire.Reply> =>
+  Either.match(Chat.decode(call.body), {
+    onLeft: (refusal) => Effect.succeed(call.stamp(refusal)),
+    onRight: (request) => {
+      const madeUp = Chat.complete(request, answerLength, answerLength.max)
+      const completion = text === undefined ? madeUp : Chat.say(request, text, finishReason)
+      return Effect.map(Chat.reply(completion, { model: call.deployment, id: call.id, headers: {} }), call.stamp)
+    }
+  })
+
+/** Plays a script: every deployment its own list of steps, from the first on. */
+export const make = (script: Script.Script): Effect.Effect<Backend> =>
+  Effect.sync(() => {
+    const played = new Map<string, number>()
+    const stepsOf = (deployment: string) => script.deployments[deployment] ?? []
+    return {
+      has: (deployment) => Object.hasOwn(script.deployments, deployment),
+      respond: (call) =>
+        Effect.suspend(() => {
+          const index = played.get(call.deployment) ?? 0
+          played.set(call.deployment, index + 1)
+          const steps = stepsOf(call.deployment)
+          const step = Script.at(steps, index)
+          if (step === undefined) return Effect.succeed(Script.exhausted(call.deployment, steps.length))
+          if (step._tag === "Silent") return Effect.never
+          const pause = Duration.toMillis(step.after) > 0 ? Effect.sleep(step.after) : Effect.void
+          return Effect.zipRight(pause, play(call, step))
+        })
+    }
+  })
+
+const play = (
+  call: Call,
+  step: Extract<Script.Step, { readonly _tag: "Answer" | "Reply" | "Refuse" }>
+): Effect.Effect<Wire.Reply, Wire.Dropped> => {
+  switch (step._tag) {
+    case "Answer":
+      return answer(call, step.text, step.finishReason)
+    case "Reply":
+      return Effect.succeed(step.verbatim ? step.reply : call.stamp(step.reply))
+    case "Refuse":
+      return new Wire.Dropped()
+  }
+}
