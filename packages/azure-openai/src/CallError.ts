@@ -39,7 +39,7 @@ const retryable = {
   /** Whether the same deployment may be asked again; the next one always may. */
   again: Schema.Boolean,
   /** What the monotonic clock said when the call began. A Duration, because a bigint breaks JSON.stringify. */
-  began: Schema.DurationFromNanos
+  began: Schema.DurationFromMillis
 }
 
 const requests = (n: number): string => (n === 1 ? "1 request" : `${n} requests`)
