@@ -117,11 +117,11 @@ export const complete = (
   }
 }
 
-/** An answer with a text of the caller's choosing. */
-export const say = (request: ChatRequest, text: string, finishReason: string): Completion => {
+/** An answer with a text of the caller's choosing, never cut. */
+export const say = (request: ChatRequest, text: string): Completion => {
   const completionTokens = Math.max(1, Tokens.estimate(text))
   return {
-    texts: [{ text, finishReason }],
+    texts: [{ text, finishReason: "stop" }],
     usage: { promptTokens: promptTokens(request), completionTokens },
     longest: completionTokens
   }

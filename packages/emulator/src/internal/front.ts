@@ -33,6 +33,7 @@ export interface Options {
   /** Absent: any key or token that is not empty. */
   readonly apiKeys: ReadonlyArray<string> | undefined
   readonly seed: string
+  readonly recordedRequests: number
 }
 
 const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
@@ -124,7 +125,7 @@ export const make = (
           path: arrival.address.path,
           apiVersion: arrival.address.apiVersion,
           deployment: arrival.deployment,
-          headers: request.headers,
+          headers: { ...request.headers },
           body: request.body === "" ? undefined : Option.getOrElse(arrival.body, () => request.body)
         },
         Either.match(call, {
