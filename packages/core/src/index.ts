@@ -27,6 +27,13 @@ export * as CallSettings from "./CallSettings.js"
 export * as Fallback from "./Fallback.js"
 
 /**
+ * The decisions of admission, as a machine without clock, fibers or effects.
+ *
+ * @since 0.1.0
+ */
+export * as Gate from "./Gate.js"
+
+/**
  * What the policy knows of an error.
  *
  * @since 0.1.0
