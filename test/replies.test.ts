@@ -88,7 +88,7 @@ const rows: ReadonlyArray<Row> = [
   { reply: "403", step: json(403, "<html>"), tag: "Unauthorized", again: false, next: false },
   { reply: "404 for a deployment", step: Script.error(ErrorReply.deploymentNotFound), tag: "NotFound", again: false, next: false },
   { reply: "404 for a route", step: Script.error(ErrorReply.resourceNotFound), tag: "NotFound", again: false, next: false },
-  { reply: "400 for a parameter", step: Script.error(ErrorReply.invalidType("messages")), tag: "BadRequest", again: false, next: false },
+  { reply: "400 for a parameter", step: Script.reply({ status: 400, body: { error: { code: "invalid_value", param: "messages" } } }), tag: "BadRequest", again: false, next: false },
   { reply: "400 that is not JSON", step: json(400, "nope"), tag: "BadRequest", again: false, next: false },
   { reply: "413", step: json(413, {}), tag: "BadRequest", again: false, next: false },
   { reply: "422", step: json(422, {}), tag: "BadRequest", again: false, next: false },

@@ -100,7 +100,7 @@ describe("a Schedule of the user's own under Deployment.retry", () => {
   )
 
   it.effect.each([
-    { name: "a bad request", step: Script.error(ErrorReply.invalidType("messages")) },
+    { name: "a bad request", step: Script.reply({ status: 400, body: { error: { code: "invalid_value", param: "messages" } } }) },
     { name: "a wrong key", step: Script.error(ErrorReply.invalidKey) },
     { name: "a body that is not JSON", step: Script.reply({ body: "<html>" }) }
   ])("never retries $name, whatever the Schedule", ({ step }) =>
