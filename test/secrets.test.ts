@@ -46,7 +46,9 @@ describe.concurrent.each(clients)("over %s, key, prompt and answer are nowhere",
       const { layer: tracer, spans } = yield* recorder
       const logged: Array<string> = []
       const logger = Logger.make(({ annotations, cause, message, spans }) => {
-        logged.push(inspect([message, Cause.pretty(cause), HashMap.toEntries(annotations), List.toArray(spans)], { depth: 9 }))
+        logged.push(
+          inspect([message, Cause.pretty(cause), HashMap.toEntries(annotations), List.toArray(spans)], { depth: 9 })
+        )
       })
       const { address } = yield* HttpServer.HttpServer
       const endpoint = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""

@@ -2,8 +2,8 @@ import type { HttpClient } from "@effect/platform"
 import type { CallError } from "@spillway/azure-openai"
 import { AzureOpenAI, Deployment } from "@spillway/azure-openai"
 import { RetryAfter } from "@spillway/core"
-import type { ConfigError } from "effect"
-import { Effect, Layer, Schedule } from "effect"
+import type { ConfigError, Layer } from "effect"
+import { Effect, Schedule } from "effect"
 import { describe, expect, test } from "tstyche"
 
 interface Service {
@@ -80,7 +80,13 @@ describe("chat", () => {
   test("its errors are caught by tag, one by one", () => {
     const rest = call.pipe(Effect.catchTags({ RateLimited: () => Effect.void, Unavailable: () => Effect.void }))
     expect<Effect.Effect.Error<typeof rest>["_tag"]>().type.toBe<
-      "PromptTooLong" | "Malformed" | "ContentFiltered" | "Unauthorized" | "NotFound" | "BadRequest" | "DeadlineExceeded"
+      | "PromptTooLong"
+      | "Malformed"
+      | "ContentFiltered"
+      | "Unauthorized"
+      | "NotFound"
+      | "BadRequest"
+      | "DeadlineExceeded"
     >()
   })
 

@@ -54,10 +54,12 @@ export interface Refusal {
 }
 
 // What may be printed of a reply: names in the forms that services give them, and nothing that could be a key or a sentence.
-const printable = (form: RegExp) => (value: unknown): string | undefined => {
-  const text = Predicate.isNumber(value) ? String(value) : value
-  return Predicate.isString(text) && text.length <= 100 && form.test(text) ? text : undefined
-}
+const printable =
+  (form: RegExp) =>
+  (value: unknown): string | undefined => {
+    const text = Predicate.isNumber(value) ? String(value) : value
+    return Predicate.isString(text) && text.length <= 100 && form.test(text) ? text : undefined
+  }
 const codeOf = printable(/^[A-Za-z_]*\d{0,3}$/)
 const paramOf = printable(/^[a-z_]+(\[\d+\])*(\.[a-z_]+(\[\d+\])*)*$/)
 const idOf = printable(/^[\w-]+$/)

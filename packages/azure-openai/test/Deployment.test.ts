@@ -95,7 +95,11 @@ describe("a deployment that cannot be", () => {
       for (const name of ["STANDARD_DEPLOYMENT", "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY"]) {
         assert.include(missing, name)
       }
-      const bad = yield* withEnv({ STANDARD_DEPLOYMENT: "a", AZURE_OPENAI_API_KEY: "b", AZURE_OPENAI_ENDPOINT: "nowhere" })
+      const bad = yield* withEnv({
+        STANDARD_DEPLOYMENT: "a",
+        AZURE_OPENAI_API_KEY: "b",
+        AZURE_OPENAI_ENDPOINT: "nowhere"
+      })
       assert.include(bad, "AZURE_OPENAI_ENDPOINT")
       assert.include(bad, "not a URL")
     })
@@ -104,7 +108,10 @@ describe("a deployment that cannot be", () => {
   it.effect("a good one is built, from values and from configuration", () =>
     Effect.gen(function* () {
       const primary = (layer: ReturnType<typeof Deployment.provisioned>) =>
-        Effect.map(Deployment.Deployment, (runner) => runner.primary).pipe(Effect.provide(layer), Effect.provide(noClient))
+        Effect.map(Deployment.Deployment, (runner) => runner.primary).pipe(
+          Effect.provide(layer),
+          Effect.provide(noClient)
+        )
       const config = Deployment.provisionedConfig({
         deployment: Config.string("PTU"),
         endpoint: Config.succeed(good.endpoint),

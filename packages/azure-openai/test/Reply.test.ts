@@ -6,7 +6,10 @@ import { Duration, Either, FastCheck, Option, Redacted, Schema } from "effect"
 
 const refusal = FastCheck.record({
   status: FastCheck.integer({ min: 300, max: 599 }),
-  headers: FastCheck.dictionary(FastCheck.constantFrom("retry-after-ms", "retry-after", "x-should-retry"), FastCheck.string()),
+  headers: FastCheck.dictionary(
+    FastCheck.constantFrom("retry-after-ms", "retry-after", "x-should-retry"),
+    FastCheck.string()
+  ),
   body: FastCheck.oneof(
     FastCheck.string(),
     FastCheck.json(),
@@ -47,13 +50,29 @@ describe("classify", () => {
 
   it("prints nothing of a body but names", () => {
     FastCheck.assert(
-      FastCheck.property(FastCheck.constantFrom(400, 401, 429, 500), FastCheck.constantFrom("code", "message", "param", "type"), (status, field) => {
-        const secret = "0123abcd4567ef89 is what you said"
-        const body = JSON.stringify({ error: { [field]: secret, innererror: { code: secret, content_filter_result: { [secret]: { filtered: true } } } } })
-        const failure = Reply.classify({ status, headers: { "x-request-id": secret }, body, kind: "provisioned", model: "m", now: 0 })
-        const error = Reply.toError("d", failure, { attempts: [], since: 0n })
-        return !`${error.message} ${JSON.stringify(error)} ${String(error)}`.includes("0123abcd")
-      })
+      FastCheck.property(
+        FastCheck.constantFrom(400, 401, 429, 500),
+        FastCheck.constantFrom("code", "message", "param", "type"),
+        (status, field) => {
+          const secret = "0123abcd4567ef89 is what you said"
+          const body = JSON.stringify({
+            error: {
+              [field]: secret,
+              innererror: { code: secret, content_filter_result: { [secret]: { filtered: true } } }
+            }
+          })
+          const failure = Reply.classify({
+            status,
+            headers: { "x-request-id": secret },
+            body,
+            kind: "provisioned",
+            model: "m",
+            now: 0
+          })
+          const error = Reply.toError("d", failure, { attempts: [], since: 0n })
+          return !`${error.message} ${JSON.stringify(error)} ${String(error)}`.includes("0123abcd")
+        }
+      )
     )
   })
 })
@@ -91,7 +110,15 @@ describe("fromTransport", () => {
 
 describe("errors", () => {
   const attempts = [
-    { number: 1, deployment: "d", kind: "provisioned", outcome: "RateLimited", status: 429, startedMs: 0, durationMs: 5 } as const
+    {
+      number: 1,
+      deployment: "d",
+      kind: "provisioned",
+      outcome: "RateLimited",
+      status: 429,
+      startedMs: 0,
+      durationMs: 5
+    } as const
   ]
   const error = Reply.toError(
     "d",
@@ -120,10 +147,8 @@ describe("errors", () => {
     assert.strictEqual(back._tag, "RateLimited")
     assert.isTrue(Recovery.isRetryable(back))
     assert.deepStrictEqual(back.attempts, attempts)
-    assert.deepStrictEqual(
-      back._tag === "RateLimited" && Option.map(back.retryAfter, Duration.toMillis),
-      Option.some(1500)
-    )
+    const hint = back._tag === "RateLimited" ? back.retryAfter : Option.none()
+    assert.deepStrictEqual(Option.map(hint, Duration.toMillis), Option.some(1500))
     assert.strictEqual(error.detail && Redacted.value(error.detail), "quiet please")
     assert.strictEqual(back.detail && Redacted.value(back.detail), "<redacted>")
   })
@@ -144,9 +169,14 @@ describe("decode", () => {
   it("a body that is not JSON may be asked for elsewhere, JSON of another shape may not", () => {
     const tag = (body: string) => Either.match(decode(body), { onLeft: (failure) => failure._tag, onRight: () => "ok" })
 
-    assert.deepStrictEqual(
-      ["", "<html>", '{"items":[', "null", "[]", "{}", '{"items":[],"new":1}'].map(tag),
-      ["Unavailable", "Unavailable", "Unavailable", "Malformed", "Malformed", "Malformed", "ok"]
-    )
+    assert.deepStrictEqual(["", "<html>", '{"items":[', "null", "[]", "{}", '{"items":[],"new":1}'].map(tag), [
+      "Unavailable",
+      "Unavailable",
+      "Unavailable",
+      "Malformed",
+      "Malformed",
+      "Malformed",
+      "ok"
+    ])
   })
 })

@@ -66,9 +66,12 @@ describe("fromHeaders", () => {
     [{}, undefined]
   ]
 
-  it.each(cases.map(([headers, expected]) => ({ headers, expected })))("$headers is $expected", ({ expected, headers }) => {
-    assert.strictEqual(hint(headers), expected)
-  })
+  it.each(cases.map(([headers, expected]) => ({ headers, expected })))(
+    "$headers is $expected",
+    ({ expected, headers }) => {
+      assert.strictEqual(hint(headers), expected)
+    }
+  )
 
   it("measures a date against the wall clock it is given", () => {
     assert.strictEqual(hint({ "retry-after": "Thu, 01 Jan 1970 00:01:00 GMT" }, 59_250), 750)
@@ -201,7 +204,11 @@ describe("within", () => {
 describe("retries", () => {
   it.effect("2 retries are 3 attempts, of throttles and faults alike", () =>
     Effect.gen(function* () {
-      const inputs = [error({ retryAfter: 300 }), error({ throttled: false, retryAfter: 200 }), error({ retryAfter: 1 })]
+      const inputs = [
+        error({ retryAfter: 300 }),
+        error({ throttled: false, retryAfter: 200 }),
+        error({ retryAfter: 1 })
+      ]
 
       assert.deepStrictEqual(yield* delays(RetryAfter.retries(2), inputs), [300, 200])
       assert.deepStrictEqual(yield* delays(RetryAfter.retries(0), inputs), [])

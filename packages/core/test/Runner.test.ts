@@ -75,7 +75,13 @@ describe("Runner", () => {
       yield* TestClock.adjust("2 seconds")
       yield* Fiber.join(fiber)
 
-      assert.deepStrictEqual(yield* Ref.get(log), ["0 open 1", "0 close 1", "1000 open 2", "1000 close 2", "1000 answered"])
+      assert.deepStrictEqual(yield* Ref.get(log), [
+        "0 open 1",
+        "0 close 1",
+        "1000 open 2",
+        "1000 close 2",
+        "1000 answered"
+      ])
     })
   )
 
