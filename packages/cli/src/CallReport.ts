@@ -1,15 +1,12 @@
 /** How a call went, told to a person. */
 import type { CallError } from "@spillway/azure-openai"
 import type { Attempt, Call } from "@spillway/core"
-import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import { stripVTControlCharacters } from "node:util"
 import type { Style } from "./Style.js"
 
 /** Milliseconds as they are shown: `1234 ms`. */
 export const millis = (ms: number): string => `${Math.round(ms)} ms`
-
-const plural = (count: number, thing: string): string => (count === 1 ? `1 ${thing}` : `${count} ${thing}s`)
 
 const how: Record<Call.Outcome, string> = {
   served: "at once",
@@ -66,17 +63,10 @@ const advice = (error: CallError.CallError): ReadonlyArray<string> => {
 }
 
 /** Why there is no answer: the error's tag first, then what it says, what the service said, and every attempt. */
-export const failed = (
-  error: CallError.CallError,
-  secrets: ReadonlyArray<Redacted.Redacted>,
-  style: Style
-): ReadonlyArray<string> => [
-  `${style.red(error._tag)}: ${error.message}`,
-  ...(Predicate.isUndefined(error.detail)
-    ? []
-    : [`  The service says: ${quote(Redacted.value(error.detail), secrets)}`]),
-  ...advice(error),
-  ...(error.attempts.length > 1
-    ? [style.dim(`  ${plural(error.attempts.length, "attempt")}:`), ...attemptLines(error.attempts)]
-    : [])
-]
+export const failed = (error: CallError.CallError, secrets: ReadonlyArray<Redacted.Redacted>, style: Style): string =>
+  [
+    `${style.red(error._tag)}: ${error.message}`,
+    ...(error.detail === undefined ? [] : [`  The service says: ${quote(Redacted.value(error.detail), secrets)}`]),
+    ...advice(error),
+    ...(error.attempts.length > 1 ? [`  ${error.attempts.length} attempts:`, ...attemptLines(error.attempts)] : [])
+  ].join("\n")

@@ -8,11 +8,7 @@ export class Misuse extends Data.TaggedError("Misuse")<{ readonly problems: Read
   }
 }
 
-/** The work itself failed; the first line begins with the error's tag. Exit code 1. */
-export class Failed extends Data.TaggedError("Failed")<{ readonly lines: ReadonlyArray<string> }> {
-  override get message(): string {
-    return this.lines.join("\n")
-  }
-}
+/** The work itself failed, and standard error says already why, the error's tag first. Exit code 1. */
+export class Failed extends Data.TaggedError("Failed") {}
 
 export const exitCode = { done: 0, failed: 1, misuse: 2, interrupted: 130 } as const

@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as CommandLine from "./CommandLine.js"
 import * as Ask from "./commands/ask.js"
+import * as Demo from "./commands/demo.js"
 import * as Emulate from "./commands/emulate.js"
 import * as Environment from "./Environment.js"
 import { exitCode, Failed, Misuse } from "./Failure.js"
@@ -18,13 +19,14 @@ import * as Help from "./Help.js"
 import * as Style from "./Style.js"
 import { version } from "./Version.js"
 
-const root = Command.make("spillway").pipe(Command.withSubcommands([Ask.ask, Emulate.emulate]))
+const root = Command.make("spillway").pipe(Command.withSubcommands([Demo.demo, Ask.ask, Emulate.emulate]))
 const run = Command.run(root, { name: "spillway", version, executable: "spillway" })
 
-const entries = [Ask.help, Emulate.help]
+const entries = [Demo.help, Ask.help, Emulate.help]
 const about = {
   summary: "PTU first, Standard beyond your wait budget: calls to Azure OpenAI that wait out short throttles.",
-  footer: "Without AZURE_OPENAI_ENDPOINT, `ask` is answered by an emulator: try it first, then `spillway ask --help`."
+  footer:
+    "Without AZURE_OPENAI_ENDPOINT, `ask` is answered by an emulator: try `spillway demo` first, then `spillway ask --help`."
 }
 
 const help = (name: Option.Option<string>, style: Style.Style): string =>
@@ -49,7 +51,7 @@ const request = CommandLine.read(root.descriptor, process.argv.slice(2))
 const failure = (cause: Cause.Cause<unknown>, command: Option.Option<string>): Effect.Effect<number> => {
   const error = Cause.squash(cause)
   if (error instanceof Misuse) return complain(error.problems, command)
-  if (error instanceof Failed) return Effect.as(Console.error(error.message), exitCode.failed)
+  if (error instanceof Failed) return Effect.succeed(exitCode.failed)
   // It has said so itself.
   if (ValidationError.isValidationError(error)) return Effect.succeed(exitCode.misuse)
   return Effect.as(Console.error(`Unexpected: ${String(error)}`), exitCode.failed)

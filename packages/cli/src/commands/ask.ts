@@ -106,15 +106,17 @@ export const ask = Command.make("ask", { question, system, json }, ({ json, ques
     const settings = yield* read(question)
     const { client, resource } = yield* target(settings)
     const secrets = [resource.apiKey, resource.standardApiKey]
-    const answer = yield* AzureOpenAI.chat({ messages: messages(system, question) }).pipe(
-      Effect.mapError((error) => new Failed({ lines: CallReport.failed(error, secrets, Style.stderr) })),
+    // The exporter is outermost: nobody waits for a collector to read the answer.
+    yield* AzureOpenAI.chat({ messages: messages(system, question) }).pipe(
+      Effect.tapError((error) => Console.error(CallReport.failed(error, secrets, Style.stderr))),
+      Effect.mapError(() => new Failed()),
+      Effect.tap((answer) => Console.log(json ? toJson(answer) : answer.text)),
+      Effect.tap(({ served }) => (json ? Effect.void : Console.error(Style.stderr.dim(CallReport.served(served))))),
       Effect.provide(
         Policy.layer(settings, resource).pipe(Layer.provide(client), Layer.mapError(Environment.toMisuse))
       ),
       Effect.provide(Exporter.layer(settings.collector))
     )
-    yield* Console.log(json ? toJson(answer) : answer.text)
-    if (!json) yield* Console.error(Style.stderr.dim(CallReport.served(answer.served)))
   })
 ).pipe(Command.withDescription("Ask once: the PTU deployment first, Standard beyond the wait you can afford"))
 
