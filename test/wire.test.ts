@@ -22,7 +22,10 @@ const endpoint = Effect.map(HttpServer.HttpServer, ({ address }) =>
 
 /** Waits for something real to happen, for at most two seconds. */
 const eventually = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
-  condition.pipe(Effect.repeat({ until: (met) => met, schedule: Schedule.spaced("5 millis") }), Effect.timeout("2 seconds"))
+  condition.pipe(
+    Effect.repeat({ until: (met) => met, schedule: Schedule.spaced("5 millis") }),
+    Effect.timeout("2 seconds")
+  )
 
 for (const [way, through, early] of [
   ["as Layers", throughLayers, 1],
