@@ -136,6 +136,14 @@ export type Deployment = Schema.Schema.Type<typeof Deployment>
 /**
  * One resource. Fields that are absent take the defaults said beside them.
  *
+ * @example
+ * ```ts
+ * import { EmulatorConfig } from "@spillway/emulator"
+ * import { JSONSchema } from "effect"
+ *
+ * const schema = JSONSchema.make(EmulatorConfig.EmulatorConfig)
+ * ```
+ *
  * @since 0.1.0
  * @category schemas
  */
@@ -170,6 +178,17 @@ export interface EmulatorConfig extends Schema.Schema.Type<typeof EmulatorConfig
 
 /**
  * A configuration was refused: everything that is wrong with it, with the path to each.
+ *
+ * @example
+ * ```ts
+ * import { EmulatorConfig } from "@spillway/emulator"
+ * import { Console, Effect } from "effect"
+ *
+ * const program = EmulatorConfig.decode({}).pipe(
+ *   Effect.catchTag("@spillway/emulator/EmulatorConfig/InvalidConfig", (error) => Console.error(error.message))
+ * )
+ * // prints "deployments: is missing"
+ * ```
  *
  * @since 0.1.0
  * @category errors

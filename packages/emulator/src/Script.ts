@@ -207,6 +207,13 @@ export const refuse = (options: Timing = {}): Step => Step.Refuse({ after: delay
 /**
  * Takes the request and never answers.
  *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * const hanging = Script.make({ "gpt-4o-ptu": [Script.silent] })
+ * ```
+ *
  * @since 0.1.0
  * @category steps
  */
@@ -252,6 +259,13 @@ export const at = (
 
 /**
  * The reply to a request for which the script has no step left.
+ *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * Script.exhausted("gpt-4o", 2).status // => 418
+ * ```
  *
  * @since 0.1.0
  * @category getters

@@ -10,6 +10,7 @@ import * as Capacity from "./capacity.js"
 import * as Chat from "./chat.js"
 import { type Deployment, resolve } from "./deployment.js"
 import type { Backend, Call } from "./front.js"
+import * as InvalidRequest from "./invalidRequest.js"
 
 interface Served {
   readonly deployment: Deployment
@@ -136,7 +137,8 @@ const respondChat = (
     return Effect.succeed(ErrorReply.operationNotSupported(call.operation.label, model.name))
   }
   const decoded = Chat.decode(call.body)
-  if (Either.isRight(decoded) && decoded.right.stream === true) return Effect.succeed(ErrorReply.notEmulated("stream"))
+  if (Either.isRight(decoded) && decoded.right.stream === true)
+    return Effect.succeed(InvalidRequest.notEmulated("stream"))
 
   // Capacity is asked before the request is judged: the limit is the gateway's, the judgement the model's.
   return Effect.acquireUseRelease(

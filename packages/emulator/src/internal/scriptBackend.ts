@@ -1,11 +1,11 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as ErrorReply from "../ErrorReply.js"
 import * as Script from "../Script.js"
 import * as Wire from "../Wire.js"
 import * as Chat from "./chat.js"
 import type { Backend, Call } from "./front.js"
+import * as InvalidRequest from "./invalidRequest.js"
 
 const answerLength = { min: 16, max: 80 }
 
@@ -14,7 +14,7 @@ const answer = (call: Call, step: Extract<Script.Step, { readonly _tag: "Answer"
     Either.match(Chat.decode(call.body), {
       onLeft: (refusal) => Effect.succeed(refusal),
       onRight: (request) => {
-        if (request.stream === true) return Effect.succeed(ErrorReply.notEmulated("stream"))
+        if (request.stream === true) return Effect.succeed(InvalidRequest.notEmulated("stream"))
         const completion =
           step.text === undefined
             ? Chat.complete(request, answerLength, answerLength.max)
