@@ -137,7 +137,7 @@ export interface Admitted<F extends Hinted> {
   /** How the deployment counts the tokens of a text. */
   readonly count: CountTokens
   /** What a call is charged; `demand` is undefined where the operation does not say. */
-  readonly quote: (demand: Demand | undefined) => Quote
+  readonly quote: (demand: Demand | undefined) => Effect.Effect<Quote>
   /** Whether the server refused for lack of capacity. */
   readonly isThrottle: (failure: F) => boolean
   /** What a call failed with that was not sent. */
@@ -291,8 +291,13 @@ const awaitTurn = (waiter: Waiter): Effect.Effect<void> =>
 
 const problem = (option: string, message: string): ConfigError.ConfigError => ConfigError.InvalidData([option], message)
 
-// Every problem of the options at once.
-const check = (options: Options): Effect.Effect<void, ConfigError.ConfigError> => {
+/**
+ * Fails with everything that is wrong with the options.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const check = (options: Options): Effect.Effect<void, ConfigError.ConfigError> => {
   const { burstMs, maxWait, maxWaiting, tokensPerSecond } = options
   const decoded = maxWait === undefined ? Option.none() : Duration.decodeUnknown(maxWait)
   const problems = [

@@ -120,7 +120,7 @@ export interface Service {
   /** Adds what the transport knows of the attempt in progress; it becomes part of the next attempt recorded. */
   readonly recordReply: (reply: Reply) => void
   /** Adds what the attempt in progress took, when its reply says so: at the end, for a stream. */
-  readonly recordUsage: (usage: Usage) => void
+  readonly recordUsage: (usage: Usage | undefined) => void
   /** What was recorded since the last time it was asked for. */
   readonly takeUsage: () => Usage | undefined
   readonly record: (leaf: object, attempt: Attempt) => void
@@ -175,7 +175,7 @@ class State implements Service {
     this.reply = reply
   }
 
-  recordUsage(usage: Usage): void {
+  recordUsage(usage: Usage | undefined): void {
     this.usage = usage
   }
 

@@ -28,28 +28,30 @@ export const enter = <F extends Hinted>(
   pause: { readonly notBefore: bigint; readonly reason: string; readonly hinted: boolean } | undefined,
   wait: Wait
 ): Effect.Effect<Passage<F>, F> =>
-  Effect.flatMap(Effect.all([CallSettings, WaitLimit]), ([settings, limit]) => {
+  Effect.gen(function* () {
+    const settings = yield* CallSettings
+    const limit = yield* WaitLimit
     const { controller } = admission
     const policy = Option.getOrElse(limit, () => controller.maxWait)
     const latest = call.startedAt + toNanos(longestWait(settings, policy))
-    const quote = admission.quote(call.demand(admission.count))
-    const turn = controller.enter(
-      {
-        priority: rankOf(settings.priority),
-        order: call.order,
-        cost: quote.cost,
-        latest: Option.match(call.deadline, {
-          onNone: () => latest,
-          onSome: (deadline) => (deadline < latest ? deadline : latest)
-        }),
-        notBefore: pause === undefined || pause.hinted ? undefined : pause.notBefore
-      },
-      (waiting, planned) => wait(waiting, { reason: pause?.reason ?? "queue", planned })
+    const quote = yield* admission.quote(call.demand(admission.count))
+    const turn = yield* Effect.mapError(
+      controller.enter(
+        {
+          priority: rankOf(settings.priority),
+          order: call.order,
+          cost: quote.cost,
+          latest: Option.match(call.deadline, {
+            onNone: () => latest,
+            onSome: (deadline) => (deadline < latest ? deadline : latest)
+          }),
+          notBefore: pause === undefined || pause.hinted ? undefined : pause.notBefore
+        },
+        (waiting, planned) => wait(waiting, { reason: pause?.reason ?? "queue", planned })
+      ),
+      admission.saturated
     )
-    return Effect.mapBoth(turn, {
-      onFailure: admission.saturated,
-      onSuccess: (turn) => ({ admission, turn, quote })
-    })
+    return { admission, turn, quote }
   })
 
 /** The attempt's scope has closed: what it took is known, or never will be. @internal */
