@@ -12,6 +12,7 @@ import { ChatCompletion, ChatRequest } from "./ChatCompletion.js"
 import { Deployment } from "./Deployment.js"
 import * as Reply from "./Reply.js"
 import { attributes, values } from "./Telemetry.js"
+import * as Tokens from "./Tokens.js"
 
 /**
  * The answer to a chat request.
@@ -91,7 +92,9 @@ export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError,
         })
       )
       const completion = yield* runner.execute((target) =>
-        Effect.flatMap(target.post("chat/completions", valid), (reply) => decode(reply))
+        Effect.flatMap(target.post("chat/completions", valid), (reply) => decode(reply)).pipe(
+          Effect.tap(({ usage }) => Effect.sync(() => call.recordUsage(Tokens.used(usage))))
+        )
       )
       yield* Effect.annotateCurrentSpan(answerAttributes(completion))
       const served = yield* Call.served(runner.primary)
@@ -104,6 +107,7 @@ export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError,
     }).pipe(
       Call.run({
         name: `chat ${runner.primary.model}`,
+        demand: Tokens.demand(request),
         attributes: {
           [attributes.operation]: "chat",
           [attributes.provider]: values.provider,

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import type { Attempt } from "@spillway/core"
-import { Call, CallSettings, Runner } from "@spillway/core"
+import { Call, CallSettings, RetryAfter, Runner } from "@spillway/core"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
@@ -19,8 +19,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as Admission from "./Admission.js"
 import type { CallError, RateLimited, Unavailable } from "./CallError.js"
 import * as Endpoint from "./Endpoint.js"
 import * as Reply from "./Reply.js"
@@ -181,12 +183,20 @@ const fromOptions = (
     const client = yield* HttpClient.HttpClient
     const endpoint = yield* check(options)
     const target = makeTarget({ ...options, endpoint }, kind, prepare(client))
+    // Standard has quotas of another kind, and is where calls go that admission turns away.
+    const admission =
+      kind === "provisioned"
+        ? Option.getOrUndefined(
+            yield* Admission.forDeployment({ endpoint, deployment: target.deployment, model: target.model })
+          )
+        : undefined
     return Runner.make({
       deployment: target.deployment,
       model: target.model,
       kind,
       target,
       timeout: Duration.decode(options.timeout ?? "10 minutes"),
+      admission,
       attributes: {
         [attributes.serverAddress]: endpoint.hostname,
         ...(endpoint.port === "" ? {} : { [attributes.serverPort]: Number(endpoint.port) }),
@@ -198,7 +208,8 @@ const fromOptions = (
   })
 
 /**
- * A deployment of provisioned throughput (PTU). Alone it sends each request once.
+ * A deployment of provisioned throughput (PTU). Alone it sends each request once. With `Admission.layer` provided to it,
+ * calls wait for their turn first.
  *
  * Fails with a `ConfigError` that lists everything that is wrong with the options. Sends through whatever `HttpClient` is
  * provided, with the client's own span switched off (the attempt's span stands for it) and redirects not followed.
@@ -368,9 +379,25 @@ const provide = <Out, In, R>(
   schedule: Schedule.Schedule<Out, In, R>,
   services: Context.Context<R>
 ): Schedule.Schedule<Out, In> =>
-  Schedule.mapInputContext(schedule, (call: Context.Context<never>) =>
-    Context.add(Context.merge(call, services), CallSettings.CallSettings, Context.get(call, CallSettings.CallSettings))
+  withLimitOf(
+    schedule,
+    Schedule.mapInputContext(schedule, (call: Context.Context<never>) =>
+      Context.add(
+        Context.merge(call, services),
+        CallSettings.CallSettings,
+        Context.get(call, CallSettings.CallSettings)
+      )
+    )
   )
+
+const withLimitOf = <Out, In, R>(
+  original: Schedule.Schedule<unknown, never, unknown>,
+  schedule: Schedule.Schedule<Out, In, R>
+): Schedule.Schedule<Out, In, R> =>
+  Option.match(RetryAfter.limitOf(original), {
+    onNone: () => schedule,
+    onSome: (limit) => RetryAfter.withLimit(schedule, limit)
+  })
 
 /**
  * Goes to `that` deployment when `self` is done and failed with an error another deployment may recover: a throttle, a

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import type { Attempt, Runner } from "@spillway/core"
+import type { Admission, Attempt, Runner } from "@spillway/core"
 import { RetryAfter } from "@spillway/core"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Duration from "effect/Duration"
@@ -33,6 +33,7 @@ export interface Failure extends Runner.Failure {
   readonly path?: string | undefined
   readonly reason?: CallError.Reason
   readonly categories?: ReadonlyArray<string>
+  readonly gaveUp?: Admission.GaveUp
 }
 
 /**
@@ -287,6 +288,17 @@ export const cutOff = (cut: Runner.Cut): Failure =>
 export const refused = (param: string): Failure => withoutReply("BadRequest", "invalid_request", { param })
 
 /**
+ * A call that admission gave up before it was sent.
+ *
+ * @since 0.1.0
+ * @category decisions
+ */
+export const saturated = (gaveUp: Admission.GaveUp): Failure => ({
+  ...withoutReply("Saturated", "saturated", {}),
+  gaveUp
+})
+
+/**
  * The caller's error for a failure.
  *
  * @since 0.1.0
@@ -312,6 +324,10 @@ export const toError = (deployment: string, failure: Failure, history: Runner.Hi
       return new CallError.RateLimited(retryable)
     case "Unavailable":
       return new CallError.Unavailable({ ...retryable, reason: failure.reason ?? "connection" })
+    case "Saturated": {
+      const { predicted = Duration.zero, reason = "late", waited = Duration.zero } = failure.gaveUp ?? {}
+      return new CallError.Saturated({ ...common, waited, predicted, reason })
+    }
     case "PromptTooLong":
       return new CallError.PromptTooLong(common)
     case "Malformed":

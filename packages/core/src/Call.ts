@@ -61,6 +61,40 @@ export interface Reply {
 }
 
 /**
+ * How many tokens a text has, for a deployment's model.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type CountTokens = (text: string) => number
+
+/**
+ * What an operation expects its request to take, before it is sent. In tokens.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Demand {
+  /** How long the prompt is: counted or estimated. */
+  readonly inputTokens: number
+  /** The longest answer the request allows, over all choices; undefined where it sets no bound. */
+  readonly outputTokens: number | undefined
+}
+
+/**
+ * What a request took, as its reply says. In tokens.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Usage {
+  readonly inputTokens: number
+  /** The part of the prompt that the service had in its cache. */
+  readonly cachedTokens: number
+  readonly outputTokens: number
+}
+
+/**
  * A call in progress. The leaf deployment writes its log; retry and orElse read its deadline.
  *
  * @since 0.1.0
@@ -69,6 +103,10 @@ export interface Reply {
 export interface Service {
   /** When the call began, in nanoseconds of `Clock.currentTimeNanos`. */
   readonly startedAt: bigint
+  /** Its place among all calls of the process, in order of arrival. */
+  readonly order: number
+  /** What its request is expected to take, its texts counted by `count`; undefined where the operation does not say. */
+  readonly demand: (count: CountTokens) => Demand | undefined
   /** The instant of the call's deadline, on the same clock. */
   readonly deadline: Option.Option<bigint>
   /** The attempts so far, oldest first. */
@@ -81,6 +119,10 @@ export interface Service {
   readonly sentBy: (leaf: object) => number
   /** Adds what the transport knows of the attempt in progress; it becomes part of the next attempt recorded. */
   readonly recordReply: (reply: Reply) => void
+  /** Adds what the attempt in progress took, when its reply says so: at the end, for a stream. */
+  readonly recordUsage: (usage: Usage | undefined) => void
+  /** What was recorded since the last time it was asked for. */
+  readonly takeUsage: () => Usage | undefined
   readonly record: (leaf: object, attempt: Attempt) => void
   readonly recordWait: (nanos: bigint) => void
   readonly recordRetry: (now: bigint, deployment: string, wait: Duration.Duration) => void
@@ -100,18 +142,30 @@ export class Call extends Context.Tag("@spillway/core/Call")<Call, Service>() {}
 const nameOf = (error: unknown): string =>
   Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) ? error._tag : "_OTHER"
 
+let arrivals = 0
+
 class State implements Service {
+  readonly order = ++arrivals
   readonly attempts: Array<Attempt> = []
   private readonly leaves: Array<object> = []
   private waitedNanos = 0n
   private fellBack = false
   private reply: Reply = {}
+  private usage: Usage | undefined = undefined
+  private counted: { readonly by: CountTokens; readonly demand: Demand | undefined } | undefined = undefined
 
   constructor(
     readonly startedAt: bigint,
     readonly deadline: Option.Option<bigint>,
-    readonly span: Tracer.Span
+    readonly span: Tracer.Span,
+    private readonly demanded: ((count: CountTokens) => Demand) | undefined
   ) {}
+
+  // Counting reads the whole prompt, so a retry does not count again.
+  demand(count: CountTokens): Demand | undefined {
+    if (this.counted?.by !== count) this.counted = { by: count, demand: this.demanded?.(count) }
+    return this.counted.demand
+  }
 
   sentBy(leaf: object): number {
     return this.leaves.filter((other) => other === leaf).length
@@ -119,6 +173,16 @@ class State implements Service {
 
   recordReply(reply: Reply): void {
     this.reply = reply
+  }
+
+  recordUsage(usage: Usage | undefined): void {
+    this.usage = usage
+  }
+
+  takeUsage(): Usage | undefined {
+    const { usage } = this
+    this.usage = undefined
+    return usage
   }
 
   record(leaf: object, attempt: Attempt): void {
@@ -182,7 +246,8 @@ class State implements Service {
  * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}. Both last until the enclosing
  * Scope closes, so that a stream's root span ends with the stream.
  *
- * The call's clock starts here. `CallSettings.withDeadline` is read here, once.
+ * The call's clock starts here. `CallSettings.withDeadline` is read here, once. `demand` is asked for only where a
+ * deployment has admission.
  *
  * @since 0.1.0
  * @category constructors
@@ -191,18 +256,27 @@ export const run: {
   (options: {
     readonly name: string
     readonly attributes: Record<string, unknown>
+    readonly demand?: ((count: CountTokens) => Demand) | undefined
   }): <A, E, R>(
     self: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
-    options: { readonly name: string; readonly attributes: Record<string, unknown> }
+    options: {
+      readonly name: string
+      readonly attributes: Record<string, unknown>
+      readonly demand?: ((count: CountTokens) => Demand) | undefined
+    }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
 } = dual(
   2,
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
-    options: { readonly name: string; readonly attributes: Record<string, unknown> }
+    options: {
+      readonly name: string
+      readonly attributes: Record<string, unknown>
+      readonly demand?: ((count: CountTokens) => Demand) | undefined
+    }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
     Effect.flatMap(
       Effect.makeSpanScoped(options.name, { kind: "client", captureStackTrace: false, attributes: options.attributes }),
@@ -211,7 +285,7 @@ export const run: {
           Effect.flatMap(CallSettings, (settings) => {
             const startedAt = clock.unsafeCurrentTimeNanos()
             const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
-            const state = new State(startedAt, deadline, span)
+            const state = new State(startedAt, deadline, span, options.demand)
             return Effect.addFinalizer((exit) => Effect.sync(() => state.annotate(exit))).pipe(
               Effect.zipRight(self),
               Effect.provideService(Call, state),

@@ -57,7 +57,7 @@ export interface Arrival<out A> {
   readonly order: number
   /** What the server will charge it on arrival, in tokens: an estimate. */
   readonly cost: number
-  /** The last instant at which it may be sent. */
+  /** The last instant at which it may be sent, if it has to wait: with room, it is sent whatever this says. */
   readonly latest: number
   /** The first instant at which it may be sent. Defaults to at once. */
   readonly notBefore?: number | undefined
@@ -207,6 +207,7 @@ class Machine<A> implements Gate<A> {
     const passage = own(ticket)
     if (passage.state !== "new") return []
     passage.state = "waiting"
+    passage.latest = Math.max(passage.latest, now)
     passage.serial = ++this.serial
     const actions: Array<Action<A>> = []
     if (passage.notBefore > now) {

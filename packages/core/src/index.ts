@@ -1,4 +1,11 @@
 /**
+ * One gate per deployment, for all calls of the process.
+ *
+ * @since 0.1.0
+ */
+export * as Admission from "./Admission.js"
+
+/**
  * One request sent to one deployment, as a call remembers it.
  *
  * @since 0.1.0

@@ -24,7 +24,8 @@ export class Place {
     public rank: number,
     readonly order: number,
     readonly cost: number,
-    readonly latest: number
+    /** Not to be changed while in a line. */
+    public latest: number
   ) {}
 }
 
