@@ -40,12 +40,13 @@ export interface Prices {
 }
 
 /**
- * Prices to begin with: gpt-4o and a PTU as Azure listed them for global deployments in 2025. Give those of your contract.
+ * Prices to begin with: gpt-4o at $2.50 and $10, and a PTU reserved for a year at $221 a month, as listed in 2025. A PTU by
+ * the hour, without reservation, costs several times as much. Give the prices of your contract.
  *
  * @since 0.1.0
  * @category constants
  */
-export const listPrices: Prices = { inputPerMillion: 2.5, outputPerMillion: 10, ptuPerHour: 1 }
+export const listPrices: Prices = { inputPerMillion: 2.5, outputPerMillion: 10, ptuPerHour: 0.3 }
 
 const Distribution = Schema.Struct({ p50: Schema.Number, p95: Schema.Number, p99: Schema.Number })
 const PerClass = Schema.Struct({ interactive: Distribution, batch: Distribution })

@@ -71,7 +71,8 @@ const admit = (lab: Lab) => {
           const wait = reply.retryAfterMs ?? RetryAfter.guess(request.retries, lab.random())
           if (!RetryAfter.affordable({ elapsed, wait, limit: request.budgetMs })) return useStandard(lab, request)
           request.retries++
-          return submit(request, now + wait)
+          // Of a hint the gate knows, and may know better since; a guess is the Schedule's own.
+          return submit(request, reply.retryAfterMs === undefined ? now + wait : undefined)
         }
       }
     })
