@@ -75,5 +75,6 @@ const serve = (lab: Lab) => {
 export const oracle: Policy = {
   name: "oracle",
   description: "sees the server's state, keeps the queue there, earliest deadline first",
+  central: true,
   start: serve
 }

@@ -19,6 +19,8 @@ export interface Policy {
   readonly name: string
   /** What it is, in a line. */
   readonly description: string
+  /** Whether all client processes act as one. Defaults to no: each is started by itself. */
+  readonly central?: boolean | undefined
   readonly start: (lab: Lab) => (request: Request) => void
 }
 

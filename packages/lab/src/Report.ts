@@ -34,12 +34,20 @@ const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 2 :
 
 const perRequest = (count: number): string => (count < 1 ? count.toFixed(3) : count.toFixed(1))
 
-const legend: string = `<p class="legend">${Figures.lines
-  .map(
-    ({ colour, dashed, name }) =>
-      `<span><i style="border-top-color:${colour};border-top-style:${dashed ? "dashed" : "solid"}"></i>${name}</span>`
-  )
-  .join("")}</p>`
+interface Line {
+  readonly name: string
+  readonly colour: string
+  readonly dashed: boolean
+  readonly opacity?: number
+}
+
+const legend = (lines: ReadonlyArray<Line>): string =>
+  `<p class="legend">${lines
+    .map(
+      ({ colour, dashed, name, opacity = 1 }) =>
+        `<span><i style="border-top-color:${colour};border-top-style:${dashed ? "dashed" : "solid"};opacity:${opacity.toFixed(2)}"></i>${name}</span>`
+    )
+    .join("")}</p>`
 
 const figure = (title: string, note: string, svg: string, wide = false): string =>
   `<figure${wide ? ' class="wide"' : ""}><figcaption><h2>${title}</h2><p>${note}</p></figcaption>${svg}</figure>`
@@ -139,6 +147,7 @@ header p { margin: 0; color: var(--soft); max-width: 60rem; }
 .tile small { color: var(--soft); margin-top: .5rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; margin: 1.4rem 0 .8rem; color: var(--soft); }
 .legend i { display: inline-block; width: 1.8em; border-top: 3px solid; vertical-align: middle; margin-right: .5em; }
+figure .legend { margin: 0 0 .6rem; font-size: .88rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1rem; }
 figure { margin: 0; padding: 1.1rem 1.3rem 1rem; min-width: 0; }
 figure.wide { grid-column: 1 / -1; }
@@ -161,11 +170,11 @@ const sweepFigure = (sweep: SweepResult): string => {
   const { atEdge, recommended } = sweep
   const note = atEdge
     ? "It lies at the end of what was tried: the best number may lie beyond."
-    : "Where another wait costs no more than 1 % above the cheapest, the shorter one."
+    : "Of those that cost no more than 0.5 % above the cheapest, the one with the shortest wait."
   return figure(
     "How many PTUs, which wait",
     `Cheapest: ${recommended.ptus} PTUs with a longest wait of ${recommended.maxWaitMs / 1000} s, $${recommended.spillway.costPerHour.toFixed(2)} an hour. ${note}`,
-    Figures.sweep(sweep),
+    legend(Figures.sweepLines(sweep)) + Figures.sweep(sweep),
     true
   )
 }
@@ -209,7 +218,7 @@ export const render = (content: Content): string => {
 <main>
 <header><h1>${escape(result.description)}</h1><p>${facts.join(" · ")}</p></header>
 ${tiles(result)}
-${legend}
+${legend(Figures.lines)}
 <div class="figures">
 ${Option.match(content.sweep, { onNone: () => "", onSome: sweepFigure })}
 ${figure("What goes to Standard", "Share of tokens, by policy; less is cheaper. The oracle sees the server's state: no client can do better.", Figures.standardShare(result))}

@@ -37,7 +37,7 @@ const proportional = (median: number, sigma = 0.3) => withMaxTokens({ _tag: "Pro
  *
  * - `max_tokens`: server and client alike charge three times too much on arrival, or a third, or with great scatter, or 4096
  *   for everyone, or the model's default because it is absent.
- * - `own count`: the client's count of tokens is off, the server's is right.
+ * - `own estimate`: what the client takes a request to cost is off and stays off, the server's charge is right.
  * - `size`: the client has the PTUs' throughput wrong.
  * - `hint`: what the server says about when to come back.
  * - `other tenants`: demand of others on the same PTUs, 30 % of their capacity, who never wait.
@@ -52,8 +52,8 @@ export const variants: ReadonlyArray<Variant> = [
   { name: "max_tokens scattered", change: proportional(1, 1) },
   { name: "max_tokens 4096", change: withMaxTokens({ _tag: "Fixed", tokens: 4096 }) },
   { name: "max_tokens absent", change: withMaxTokens({ _tag: "None" }) },
-  { name: "own count 3x", change: withSettings({ estimateFactor: 3 }) },
-  { name: "own count 1/3", change: withSettings({ estimateFactor: 1 / 3 }) },
+  { name: "own estimate 3x", change: withSettings({ estimateFactor: 3 }) },
+  { name: "own estimate 1/3", change: withSettings({ estimateFactor: 1 / 3 }) },
   { name: "size known", change: withSettings({ sizeKnown: true }) },
   { name: "size 3x", change: withSettings({ sizeFactor: 3 }) },
   { name: "size 1/3", change: withSettings({ sizeFactor: 1 / 3 }) },

@@ -57,7 +57,7 @@ export class Simulation {
     const { measured, until } = setup.workload
     this.tally = new Tally(measured, setup.server.outputWeight)
     this.server = new Server(this.timeline, this.tally, setup.server)
-    this.accept = Array.from({ length: setup.processes }, (_, process) => {
+    this.accept = Array.from({ length: policy.central === true ? 1 : setup.processes }, (_, process) => {
       const draws = new Draws(seed, streams.policy, process)
       return policy.start({
         timeline: this.timeline,

@@ -33,8 +33,8 @@ export const Point = Schema.Struct({
 export interface Point extends Schema.Schema.Type<typeof Point> {}
 
 /**
- * All combinations, and the one to buy: the cheapest by the hour; where others cost no more than 1 % above it, the one
- * with the shortest wait, then the fewest PTUs. `atEdge` where it lies at the end of the PTUs that were tried, and so the
+ * All combinations, and the one to buy: the cheapest by the hour; of those that cost no more than 0.5 % above it, the
+ * one with the shortest wait, then the cheapest. `atEdge` where it lies at the end of the PTUs that were tried, and so the
  * best number may lie beyond.
  *
  * @since 0.1.0
@@ -54,7 +54,7 @@ export const Result = Schema.Struct({
  */
 export interface Result extends Schema.Schema.Type<typeof Result> {}
 
-const costTolerance = 1.01
+const costTolerance = 1.005
 
 /**
  * Picks the combination to buy.
@@ -65,13 +65,12 @@ const costTolerance = 1.01
 export const recommend = (points: readonly [Point, ...Array<Point>]): Result => {
   const cheapest = Math.min(...points.map((point) => point.spillway.costPerHour))
   const [first] = points
+  const isBetter = (a: Point, b: Point): boolean =>
+    a.maxWaitMs < b.maxWaitMs || (a.maxWaitMs === b.maxWaitMs && a.spillway.costPerHour < b.spillway.costPerHour)
   const recommended = points
     .filter((point) => point.spillway.costPerHour <= cheapest * costTolerance)
     .reduce(
-      (best, point) =>
-        point.maxWaitMs < best.maxWaitMs || (point.maxWaitMs === best.maxWaitMs && point.ptus < best.ptus)
-          ? point
-          : best,
+      (best, point) => (isBetter(point, best) ? point : best),
       points.find((point) => point.spillway.costPerHour === cheapest) ?? first
     )
   const ptus = points.map((point) => point.ptus)

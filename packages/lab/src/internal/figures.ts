@@ -195,97 +195,104 @@ export const waits = (courses: ReadonlyArray<Course>, of: Class, budgetMs: numbe
   })
 }
 
-const waitLabel = (ms: number): string => `${ms / 1000} s`
+type Point = SweepResult["points"][number]
 
-/** Cost over PTUs, a curve for every wait, with the point to buy. */
-export const sweep = ({ points, recommended }: SweepResult): string => {
-  const waits = [...new Set(points.map((point) => point.maxWaitMs))].toSorted((a, b) => a - b)
-  const shade = (ms: number): number => 0.35 + (0.65 * (waits.indexOf(ms) + 1)) / waits.length
-  const several = new Set(points.map((point) => point.ptus)).size > 1
-  const x = (point: SweepResult["points"][number]): number => (several ? point.ptus : point.maxWaitMs / 1000)
+const waitsOf = ({ points }: SweepResult): ReadonlyArray<number> =>
+  [...new Set(points.map((point) => point.maxWaitMs))].toSorted((a, b) => a - b)
+
+// The longer the wait, the deeper the colour.
+const opacity = (waits: ReadonlyArray<number>, ms: number): number =>
+  waits.length === 1 ? 1 : 0.25 + (0.75 * waits.indexOf(ms)) / (waits.length - 1)
+
+/** The curves of the sweep: what each is, its colour, how much of it, and whether it is dashed. */
+export const sweepLines = (
+  sweep: SweepResult
+): ReadonlyArray<{
+  readonly name: string
+  readonly colour: string
+  readonly opacity: number
+  readonly dashed: boolean
+}> => {
+  const waits = waitsOf(sweep)
+  const several = new Set(sweep.points.map((point) => point.ptus)).size > 1
+  return [
+    ...(several ? waits : waits.slice(-1)).map((wait) => ({
+      name: several && waits.length > 1 ? `spillway, longest wait ${wait / 1000} s` : "spillway",
+      colour: "var(--spillway)",
+      opacity: opacity(waits, wait),
+      dashed: false
+    })),
+    { name: "spill at once", colour: "var(--spill)", opacity: 1, dashed: true }
+  ]
+}
+
+/** Cost over PTUs, a curve for every wait, with the point to buy; over waits, if there is but one number of PTUs. */
+export const sweep = (result: SweepResult): string => {
+  const { points, recommended } = result
+  const waits = waitsOf(result)
+  const ptus = [...new Set(points.map((point) => point.ptus))].toSorted((a, b) => a - b)
+  const several = ptus.length > 1
+  const x = (point: Point): number => (several ? point.ptus : point.maxWaitMs / 1000)
+  const own = (point: Point): number => point.spillway.costPerHour
+  const atOnce = (point: Point): number => point.spillAtOnce.costPerHour
   const groups = several ? waits.map((wait) => points.filter((point) => point.maxWaitMs === wait)) : [points]
-  const ends = groups.flatMap((group) => group.slice(-1))
-  const atOnce = groups[0] ?? []
-  const costs = points.flatMap((point) => [point.spillway.costPerHour, point.spillAtOnce.costPerHour])
-  const margin = (Math.max(...costs) - Math.min(...costs)) * 0.12 || 1
-  const title = (point: SweepResult["points"][number]): string =>
-    `${point.ptus} PTUs, longest wait ${waitLabel(point.maxWaitMs)}: $${point.spillway.costPerHour.toFixed(2)} an hour, ${percent(point.spillway.standardTokenShare)} to Standard`
+  const costs = points.flatMap((point) => [own(point), atOnce(point)])
+  const [low, high] = [Math.min(...costs), Math.max(...costs)]
+  const margin = (high - low) * 0.15 || 1
+  const places = several ? ptus : waits
+  const place = places.indexOf(several ? recommended.ptus : recommended.maxWaitMs) / Math.max(1, places.length - 1)
+  const title = (point: Point): string =>
+    `${point.ptus} PTUs, longest wait ${point.maxWaitMs / 1000} s: $${own(point).toFixed(2)} an hour, ${percent(point.spillway.standardTokenShare)} to Standard`
   return draw({
-    height: 320,
+    height: 340,
     width: 2 * width + 40,
     marginLeft: 64,
-    marginRight: several && waits.length > 1 ? 90 : 110,
     x: {
       label: several ? "PTUs" : "longest wait in seconds",
       labelAnchor: "center",
       labelArrow: "none",
-      ...(several ? { ticks: [...new Set(points.map((point) => point.ptus))] } : {})
+      ...(several ? { ticks: ptus } : {})
     },
-    y: {
-      label: "dollars an hour",
-      labelArrow: "none",
-      grid: true,
-      domain: [Math.min(...costs) - margin, Math.max(...costs) + margin]
-    },
+    y: { label: "dollars an hour", labelArrow: "none", grid: true, domain: [low - margin, high + margin] },
     marks: [
-      Plot.line(atOnce, {
-        x,
-        y: (point: SweepResult["points"][number]) => point.spillAtOnce.costPerHour,
-        stroke: "var(--spill)",
-        strokeDasharray: "6 4",
-        strokeWidth: 1.8
-      }),
-      Plot.text(atOnce.slice(-1), {
-        x,
-        y: (point: SweepResult["points"][number]) => point.spillAtOnce.costPerHour,
-        text: () => "spill at once",
-        textAnchor: "start",
-        dx: 8,
-        dy: -8,
-        fill: "var(--spill)"
-      }),
       ...groups.map((group) =>
         Plot.line(group, {
           x,
-          y: (point: SweepResult["points"][number]) => point.spillway.costPerHour,
+          y: own,
           stroke: "var(--spillway)",
-          strokeOpacity: shade(group[0]?.maxWaitMs ?? 0),
+          strokeOpacity: several ? opacity(waits, group[0]?.maxWaitMs ?? 0) : 1,
           strokeWidth: 2.4
         })
       ),
       Plot.dot(points, {
         x,
-        y: (point: SweepResult["points"][number]) => point.spillway.costPerHour,
+        y: own,
         r: 3.5,
         fill: "var(--spillway)",
-        fillOpacity: (point: SweepResult["points"][number]) => shade(point.maxWaitMs),
+        fillOpacity: (point: Point) => (several ? opacity(waits, point.maxWaitMs) : 1),
         title
       }),
-      Plot.text(waits.length > 1 && several ? ends : ends.slice(0, 1), {
+      Plot.line(groups[0] ?? [], {
         x,
-        y: (point: SweepResult["points"][number]) => point.spillway.costPerHour,
-        text: (point: SweepResult["points"][number]) =>
-          waits.length > 1 && several ? `wait ${waitLabel(point.maxWaitMs)}` : "spillway",
-        textAnchor: "start",
-        dx: 8,
-        fill: "var(--spillway)"
+        y: atOnce,
+        stroke: "var(--spill)",
+        strokeDasharray: "6 4",
+        strokeWidth: 1.8
       }),
-      Plot.dot([recommended], {
-        x,
-        y: recommended.spillway.costPerHour,
-        r: 9,
-        stroke: "var(--buy)",
-        strokeWidth: 3,
-        title
-      }),
+      Plot.dot([recommended], { x, y: own, r: 9, stroke: "var(--buy)", strokeWidth: 3, title }),
       Plot.text([recommended], {
         x,
-        y: recommended.spillway.costPerHour,
-        text: () =>
-          `buy ${recommended.ptus} PTUs, wait ${waitLabel(recommended.maxWaitMs)}: $${recommended.spillway.costPerHour.toFixed(0)} an hour`,
-        dy: -22,
+        y: own,
+        text: (point: Point) =>
+          `buy ${point.ptus} PTUs, wait ${point.maxWaitMs / 1000} s: $${own(point).toFixed(2)} an hour`,
+        textAnchor: place < 0.25 ? "start" : place > 0.75 ? "end" : "middle",
+        lineAnchor: "top",
+        dy: 16,
+        fontSize: 14,
+        fontWeight: 600,
         fill: "var(--buy)",
-        fontWeight: 600
+        stroke: "var(--card)",
+        strokeWidth: 5
       })
     ]
   })
