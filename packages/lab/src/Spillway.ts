@@ -18,25 +18,27 @@ const admit = (lab: Lab) => {
     tokensPerSecond: client.tokensPerSecond,
     size: client.sure ? "exact" : "estimated"
   })
-  let wake: { readonly at: number; readonly event: Event } | undefined = undefined
+  let ring: { readonly at: number; readonly event: Event } | undefined = undefined
 
   const follow = (actions: Gate.Actions<Request>): void => {
     for (const action of actions) {
       if (action._tag === "Send") send(action.ticket)
       else useStandard(lab, action.ticket.data)
     }
-    if (wake?.at === gate.wakeAt) return
-    if (wake !== undefined) timeline.cancel(wake.event)
-    wake =
-      gate.wakeAt === Infinity
-        ? undefined
-        : {
-            at: gate.wakeAt,
-            event: timeline.at(gate.wakeAt, () => {
-              wake = undefined
-              follow(gate.tick(timeline.now))
-            })
-          }
+    if (gate.wakeAt < (ring?.at ?? Infinity)) {
+      if (ring !== undefined) timeline.cancel(ring.event)
+      set()
+    }
+  }
+
+  // As the library's timer: it sleeps whole milliseconds, and one that rings too early is let ring.
+  const set = (): void => {
+    const at = gate.wakeAt
+    const event = timeline.after(Math.ceil(at - timeline.now), () => {
+      ring = undefined
+      follow(gate.tick(timeline.now))
+    })
+    ring = { at, event }
   }
 
   const submit = (request: Request, notBefore: number | undefined): void =>
