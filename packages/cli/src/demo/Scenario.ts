@@ -10,10 +10,10 @@ import * as Duration from "effect/Duration"
 export const calls = 40
 
 /** From one call to the next. */
-export const interval = Duration.millis(75)
+export const interval = Duration.millis(40)
 
 /** How long each call is ready to wait for the PTUs. */
-export const maxWait = Duration.seconds(2)
+export const maxWait = Duration.seconds(3)
 
 /** Length of every answer, and what every call allows, in tokens: so the estimate that PTUs are charged is what they are charged. */
 export const answerTokens = 60
