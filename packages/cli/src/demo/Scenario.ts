@@ -1,16 +1,16 @@
 /**
  * What the demo plays: more calls than the PTUs can take, at once and over time, so that some are answered at once, some after a wait,
- * and some by Standard. The odds do not depend on how fast the machine is: the PTUs could only keep up if the calls took ten seconds to arrive.
+ * and some by Standard. On a slow machine as well: the PTUs could only keep up if the calls took eight seconds to arrive.
  */
 import type { EmulatorConfig } from "@spillway/emulator"
 import { Model } from "@spillway/emulator"
 import * as Duration from "effect/Duration"
 
 /** How many calls. */
-export const calls = 40
+export const calls = 32
 
 /** From one call to the next. */
-export const interval = Duration.millis(40)
+export const interval = Duration.millis(75)
 
 /** How long each call is ready to wait for the PTUs. */
 export const maxWait = Duration.seconds(3)
@@ -34,7 +34,7 @@ export const deployments = { provisioned: "gpt-4o-ptu", standard: "gpt-4o" } as 
 export const model = "gpt-4o"
 
 const ptus = 15
-const windowSeconds = 5
+const windowSeconds = 4
 const { inputTokensPerMinutePerPtu, outputWeight } = Model.findOrGeneric(model)
 const tokensPerSecond = (ptus * (inputTokensPerMinutePerPtu ?? 0)) / 60
 const secondsPerCall = (promptTokens + outputWeight * answerTokens) / tokensPerSecond
