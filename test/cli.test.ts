@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Schema } from "effect"
+import { Deferred, Effect, Fiber, Schema } from "effect"
 import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import type { IncomingHttpHeaders, ServerResponse } from "node:http"
@@ -203,7 +203,7 @@ describe.concurrent("spillway demo", slow, () => {
       assert.isAtMost(numbers.waitMs.p95, numbers.waitMs.max)
       assert.isAbove(numbers.waitMs.max, 0)
       assert.match(stderr, /^An emulated Azure OpenAI resource runs at http:\/\/127\.0\.0\.1:\d+:\n/)
-      assert.match(stderr, /\n\d\.\d s {2}· {2}\d+ of 32 calls are done/)
+      assert.match(stderr, /\n\d\.\d s · \d+ of 32 calls are done/)
     })
   )
 
@@ -361,6 +361,24 @@ describe.concurrent("spillway ask", slow, () => {
         assert.notInclude(stderr, key)
       }
       assert.strictEqual(denying.requests.length, 1)
+    })
+  )
+
+  it.scopedLive("an interrupt cancels the request and ends with exit code 130", () =>
+    Effect.gen(function* () {
+      const asked = yield* Deferred.make<void>()
+      const hungUp = yield* Deferred.make<void>()
+      const silent = yield* standIn((_, response) => {
+        response.once("close", () => Deferred.unsafeDone(hungUp, Effect.void))
+        Deferred.unsafeDone(asked, Effect.void)
+      })
+      const command = yield* start(["ask", "Why?"], azure(silent.url))
+      yield* Deferred.await(asked)
+      yield* command.kill("SIGINT")
+
+      assert.deepStrictEqual(yield* command.ended, { code: 130, stdout: "", stderr: "" })
+      yield* Deferred.await(hungUp)
+      assert.strictEqual(silent.requests.length, 1)
     })
   )
 

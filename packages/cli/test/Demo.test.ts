@@ -102,7 +102,7 @@ describe("the demo's scenario", () => {
       // One root for a call, one span for a request, one for a wait.
       assert.strictEqual(spans.filter(({ name }) => name.startsWith("attempt")).length, summary.attempts)
 
-      const report = Report.render(results, spans, 5432, plain).split("\n")
+      const report = Report.render(results, spans, 5432, { style: plain, width: 80 }).split("\n")
       const after = (title: string, lines: number) => report.slice(report.indexOf(title) + 1).slice(0, lines)
       assert.deepStrictEqual(report.slice(0, 9), [
         "32 calls in 5.4 s: every one was answered",
@@ -120,6 +120,8 @@ describe("the demo's scenario", () => {
         after("A call that waited", 4).map((line) => line.slice(0, 22).trimEnd()),
         ["chat gpt-4o", "├─ attempt provisioned", "├─ wait", "└─ attempt provisioned"]
       )
+      // All but the line that is to be copied fits a narrow terminal.
+      for (const line of report.slice(0, -3)) assert.isAtMost(line.length, 80, line)
       assert.match(after("A call that fell back", 1)[0] ?? "", /^chat gpt-4o .* fallback$/)
       assert.deepStrictEqual(after("Ask your own Azure resource", 4), [
         "  export AZURE_OPENAI_ENDPOINT=https://YOUR-RESOURCE.openai.azure.com AZURE_OPENAI_API_KEY=YOUR-KEY",

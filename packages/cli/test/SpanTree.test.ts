@@ -46,7 +46,7 @@ describe("SpanTree", () => {
       assert.isDefined(root)
       if (root === undefined) return
 
-      assert.deepStrictEqual(SpanTree.render(root, spans, plain).split("\n"), [
+      assert.deepStrictEqual(SpanTree.render(root, spans, { style: plain }).split("\n"), [
         "chat gpt-4o                +0  1600 ms  ────────────────────────────────  fallback",
         "├─ attempt provisioned     +0    40 ms  █                                 429, retry after 1000 ms",
         "├─ wait                   +40  1000 ms  ░░░░░░░░░░░░░░░░░░░░",
@@ -81,7 +81,7 @@ describe("SpanTree", () => {
         spans.map(({ name }) => name),
         ["outer", "inner"]
       )
-      assert.strictEqual(SpanTree.render(spans[0] ?? assert.fail(), spans, plain).split("\n").length, 2)
+      assert.strictEqual(SpanTree.render(spans[0] ?? assert.fail(), spans, { style: plain }).split("\n").length, 2)
     })
   )
 })

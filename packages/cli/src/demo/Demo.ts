@@ -49,7 +49,7 @@ const progressLine = (results: ReadonlyArray<Burst.Result>, startedAt: number): 
     `${count("served")} at once`,
     `${count("served_after_wait")} after a wait`,
     `${count("fallback")} by Standard`
-  ].join("  ·  ")
+  ].join(" · ")
 }
 
 const burst = Effect.gen(function* () {
@@ -71,6 +71,9 @@ const burst = Effect.gen(function* () {
   Effect.orDie
 )
 
+// Where there is no terminal there is no edge either.
+const page: Report.Page = { style: Style.stdout, width: process.stdout.isTTY ? process.stdout.columns : 100 }
+
 /** Plays the scenario and reports. Fails when a call failed. */
 export const run = (options: { readonly json: boolean }): Effect.Effect<void, Failed | Misuse> =>
   Effect.gen(function* () {
@@ -80,7 +83,7 @@ export const run = (options: { readonly json: boolean }): Effect.Effect<void, Fa
       const failures = Report.failures(results)
       if (failures.length > 0) yield* Console.error(failures.join("\n"))
       yield* Console.log(
-        options.json ? JSON.stringify(Summary.make(results)) : Report.render(results, spans, tookMs, Style.stdout)
+        options.json ? JSON.stringify(Summary.make(results)) : Report.render(results, spans, tookMs, page)
       )
       if (failures.length > 0) yield* new Failed()
     }).pipe(Effect.provide(Exporter.layer(collector)))

@@ -59,5 +59,6 @@ export const introduction = (url: string): string =>
     `An emulated Azure OpenAI resource runs at ${url}:`,
     `  ${deployments.provisioned}  ${ptus} PTUs: full after ${Math.round(windowSeconds / secondsPerCall)} calls, then room for one every ${Math.round(secondsPerCall * 1000)} ms`,
     `  ${deployments.standard}      Standard, pay as you go`,
-    `${calls} calls come in ${Duration.toSeconds(Duration.times(interval, calls))} s. Each waits for the PTUs if that takes no more than ${Duration.toSeconds(maxWait)} s, else it goes to Standard.`
+    `${calls} calls come in ${Duration.toSeconds(Duration.times(interval, calls))} s. Each waits for the PTUs if that takes ${Duration.toSeconds(maxWait)} s at most,`,
+    "else it goes to Standard."
   ].join("\n")
