@@ -88,7 +88,10 @@ describe("a deadline", () => {
     }).pipe(
       Effect.provide(
         inProcess(
-          Script.make({ ptu: [Script.throttled({ retryAfterMs: 1501, after: 500 })], std: [Script.answer({ after: 1499 })] })
+          Script.make({
+            ptu: [Script.throttled({ retryAfterMs: 1501, after: 500 })],
+            std: [Script.answer({ after: 1499 })]
+          })
         )
       )
     )
@@ -110,9 +113,7 @@ describe("a deadline", () => {
         (yield* sent).map(([, time]) => time),
         [0, 400, 800]
       )
-    }).pipe(
-      Effect.provide(inProcess(Script.make({ ptu: [Script.forever(Script.throttled({ retryAfterMs: 400 }))] })))
-    )
+    }).pipe(Effect.provide(inProcess(Script.make({ ptu: [Script.forever(Script.throttled({ retryAfterMs: 400 }))] }))))
   )
 
   it.effect("of zero sends nothing", () =>
@@ -135,10 +136,7 @@ describe("many at once", () => {
       const requests = yield* sent
 
       const count = (outcome: string) => answers.filter((answer) => answer.served.outcome === outcome).length
-      assert.deepStrictEqual(
-        [count("served"), count("served_after_wait"), count("fallback")],
-        [200, 500, 300]
-      )
+      assert.deepStrictEqual([count("served"), count("served_after_wait"), count("fallback")], [200, 500, 300])
       assert.strictEqual(requests.length, 1000 + 500 + 300)
       assert.deepStrictEqual([...new Set(requests.map(([, time]) => time))], [0, 1000])
       assert.deepStrictEqual(
@@ -191,9 +189,7 @@ describe("what is built", () => {
         Layer.tap(Layer.orDie(deployment), () => Ref.update(builds, (all) => [...all, name]))
       const policy = counted("ptu", Deployment.provisioned(at("ptu"))).pipe(
         Deployment.retry(RetryAfter.within("4 seconds")),
-        Deployment.orElse(
-          counted("std", Deployment.standard(at("std"))).pipe(Deployment.retry(RetryAfter.retries(2)))
-        ),
+        Deployment.orElse(counted("std", Deployment.standard(at("std"))).pipe(Deployment.retry(RetryAfter.retries(2)))),
         Layer.provide(client)
       )
       const calls = Effect.replicateEffect(Effect.either(AzureOpenAI.chat(hello)), 10)

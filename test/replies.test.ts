@@ -20,9 +20,21 @@ const json = (status: number, body: unknown, headers: Record<string, string> = {
   Script.reply({ status, body, headers })
 
 const rows: ReadonlyArray<Row> = [
-  { reply: "429 with a hint", step: Script.throttled({ retryAfterMs: 100 }), tag: "RateLimited", again: true, next: true },
+  {
+    reply: "429 with a hint",
+    step: Script.throttled({ retryAfterMs: 100 }),
+    tag: "RateLimited",
+    again: true,
+    next: true
+  },
   { reply: "429 without a hint", step: Script.throttled(), tag: "RateLimited", again: true, next: true },
-  { reply: "429 of a full region", step: Script.error(ErrorReply.noCapacity()), tag: "RateLimited", again: true, next: true },
+  {
+    reply: "429 of a full region",
+    step: Script.error(ErrorReply.noCapacity()),
+    tag: "RateLimited",
+    again: true,
+    next: true
+  },
   {
     reply: "429 with x-should-retry: false",
     step: json(429, {}, { "retry-after-ms": "10", "x-should-retry": "false" }),
@@ -34,7 +46,13 @@ const rows: ReadonlyArray<Row> = [
   { reply: "409", step: json(409, {}), tag: "Unavailable", again: true, next: true },
   { reply: "500", step: Script.error(ErrorReply.internalServerError), tag: "Unavailable", again: true, next: true },
   { reply: "502 in HTML", step: json(502, "<html>"), tag: "Unavailable", again: true, next: true },
-  { reply: "503 as text", step: Script.error(ErrorReply.noHealthyUpstream), tag: "Unavailable", again: true, next: true },
+  {
+    reply: "503 as text",
+    step: Script.error(ErrorReply.noHealthyUpstream),
+    tag: "Unavailable",
+    again: true,
+    next: true
+  },
   { reply: "504", step: json(504, ""), tag: "Unavailable", again: true, next: true },
   { reply: "599", step: json(599, ""), tag: "Unavailable", again: true, next: true },
   {
@@ -62,12 +80,30 @@ const rows: ReadonlyArray<Row> = [
     next: false
   },
   { reply: "200 that is HTML", step: json(200, "<html>"), tag: "Unavailable", again: false, next: true },
-  { reply: "200 that was cut off", step: json(200, '{"id":"x","choices":['), tag: "Unavailable", again: false, next: true },
+  {
+    reply: "200 that was cut off",
+    step: json(200, '{"id":"x","choices":['),
+    tag: "Unavailable",
+    again: false,
+    next: true
+  },
   { reply: "200 with an empty body", step: json(200, ""), tag: "Unavailable", again: false, next: true },
   { reply: "204", step: json(204, ""), tag: "Unavailable", again: false, next: true },
-  { reply: "200 of another shape", step: json(200, { id: "x", choices: "none" }), tag: "Malformed", again: false, next: false },
+  {
+    reply: "200 of another shape",
+    step: json(200, { id: "x", choices: "none" }),
+    tag: "Malformed",
+    again: false,
+    next: false
+  },
   { reply: "200 that is null", step: json(200, "null"), tag: "Malformed", again: false, next: false },
-  { reply: "400 of the content filter", step: Script.error(ErrorReply.contentFiltered), tag: "ContentFiltered", again: false, next: false },
+  {
+    reply: "400 of the content filter",
+    step: Script.error(ErrorReply.contentFiltered),
+    tag: "ContentFiltered",
+    again: false,
+    next: false
+  },
   {
     reply: "400 of the content filter, in its other spelling",
     step: json(400, {
@@ -84,11 +120,35 @@ const rows: ReadonlyArray<Row> = [
     next: false
   },
   { reply: "401 for a key", step: Script.error(ErrorReply.invalidKey), tag: "Unauthorized", again: false, next: false },
-  { reply: "401 in its flat form", step: Script.error(ErrorReply.invalidToken), tag: "Unauthorized", again: false, next: false },
+  {
+    reply: "401 in its flat form",
+    step: Script.error(ErrorReply.invalidToken),
+    tag: "Unauthorized",
+    again: false,
+    next: false
+  },
   { reply: "403", step: json(403, "<html>"), tag: "Unauthorized", again: false, next: false },
-  { reply: "404 for a deployment", step: Script.error(ErrorReply.deploymentNotFound), tag: "NotFound", again: false, next: false },
-  { reply: "404 for a route", step: Script.error(ErrorReply.resourceNotFound), tag: "NotFound", again: false, next: false },
-  { reply: "400 for a parameter", step: Script.error(ErrorReply.invalidType("messages")), tag: "BadRequest", again: false, next: false },
+  {
+    reply: "404 for a deployment",
+    step: Script.error(ErrorReply.deploymentNotFound),
+    tag: "NotFound",
+    again: false,
+    next: false
+  },
+  {
+    reply: "404 for a route",
+    step: Script.error(ErrorReply.resourceNotFound),
+    tag: "NotFound",
+    again: false,
+    next: false
+  },
+  {
+    reply: "400 for a parameter",
+    step: Script.reply({ status: 400, body: { error: { code: "invalid_value", param: "messages" } } }),
+    tag: "BadRequest",
+    again: false,
+    next: false
+  },
   { reply: "400 that is not JSON", step: json(400, "nope"), tag: "BadRequest", again: false, next: false },
   { reply: "413", step: json(413, {}), tag: "BadRequest", again: false, next: false },
   { reply: "422", step: json(422, {}), tag: "BadRequest", again: false, next: false },
@@ -274,8 +334,6 @@ describe("errors", () => {
 
       assert.strictEqual(taken, "RateLimited")
       assert.strictEqual(passed._tag, "Unauthorized")
-    }).pipe(
-      Effect.provide(inProcess(Script.make({ ptu: [Script.throttled(), Script.error(ErrorReply.invalidKey)] })))
-    )
+    }).pipe(Effect.provide(inProcess(Script.make({ ptu: [Script.throttled(), Script.error(ErrorReply.invalidKey)] }))))
   )
 })

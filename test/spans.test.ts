@@ -72,7 +72,10 @@ describe("the span tree", () => {
       Effect.provide(
         inProcess(
           Script.make({
-            ptu: [Script.throttled({ retryAfterMs: 2500, after: 100 }), Script.throttled({ retryAfterMs: 1500, after: 400 })],
+            ptu: [
+              Script.throttled({ retryAfterMs: 2500, after: 100 }),
+              Script.throttled({ retryAfterMs: 1500, after: 400 })
+            ],
             std: [slow(300)]
           })
         )

@@ -30,7 +30,9 @@ export interface Scenario {
   readonly script: Parameters<typeof Script.make>[0]
   readonly maxWait?: Duration.DurationInput
   readonly ptu?: Partial<Deployment.Options>
-  readonly settings?: (call: Effect.Effect<Reply, never, Deployment.Deployment>) => Effect.Effect<Reply, never, Deployment.Deployment>
+  readonly settings?: (
+    call: Effect.Effect<Reply, never, Deployment.Deployment>
+  ) => Effect.Effect<Reply, never, Deployment.Deployment>
   /** The requests, exact in virtual time. */
   readonly sent: Sent
   /** The tag of the error, or who served. */

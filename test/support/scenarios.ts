@@ -172,7 +172,10 @@ export const scenarios: ReadonlyArray<Scenario> = [
   },
   {
     name: "a bad request goes nowhere else",
-    script: { ptu: [Script.error(ErrorReply.invalidType("messages"))], std: [] },
+    script: {
+      ptu: [Script.reply({ status: 400, body: { error: { code: "invalid_value", param: "messages" } } })],
+      std: []
+    },
     sent: [["ptu", 0]],
     result: "BadRequest ptu"
   },

@@ -94,7 +94,13 @@ const statusOf = (span: Recorded): string => {
 /** Attributes a tree shows: Spillway's own and the reply's, without what is the same in every span. */
 const shown = (span: Recorded): string =>
   [...span.attributes]
-    .filter(([key]) => key.startsWith("spillway.") || key.startsWith("http.response") || key === "error.type" || key === "http.request.resend_count")
+    .filter(
+      ([key]) =>
+        key.startsWith("spillway.") ||
+        key.startsWith("http.response") ||
+        key === "error.type" ||
+        key === "http.request.resend_count"
+    )
     .map(([key, value]) => `${key.replace("spillway.", "")}=${String(value)}`)
     .toSorted()
     .join(" ")

@@ -54,11 +54,16 @@ export interface Refusal {
   readonly now: number
 }
 
-// A name that a service gives to things, short and without spaces: safe to print, unlike its sentences.
-const name = (value: unknown): string | undefined => {
-  const text = Predicate.isNumber(value) ? String(value) : value
-  return Predicate.isString(text) && /^[\w.[\]-]{1,100}$/.test(text) ? text : undefined
-}
+// What may be printed of a reply: names in the forms that services give them, and nothing that could be a key or a sentence.
+const printable =
+  (form: RegExp) =>
+  (value: unknown): string | undefined => {
+    const text = Predicate.isNumber(value) ? String(value) : value
+    return Predicate.isString(text) && text.length <= 100 && form.test(text) ? text : undefined
+  }
+const codeOf = printable(/^[A-Za-z_]*\d{0,3}$/)
+const paramOf = printable(/^[a-z_]+(\[\d+\])*(\.[a-z_]+(\[\d+\])*)*$/)
+const idOf = printable(/^[\w-]+$/)
 
 const record = (value: unknown): Readonly<Record<string, unknown>> =>
   Predicate.isRecord(value) ? (value as Readonly<Record<string, unknown>>) : {}
@@ -80,13 +85,13 @@ const readServiceError = (body: string): ServiceError => {
   const results = record(inner["content_filter_result"] ?? inner["content_filter_results"])
   const message = error["message"]
   return {
-    code: name(error["code"] ?? root["statusCode"]),
-    param: name(error["param"]),
+    code: codeOf(error["code"] ?? root["statusCode"]),
+    param: paramOf(error["param"]),
     message: Predicate.isString(message) ? message : undefined,
-    innerCode: name(inner["code"]),
+    innerCode: codeOf(inner["code"]),
     categories: Object.entries(results)
       .filter(([, result]) => record(result)["filtered"] === true || record(result)["detected"] === true)
-      .flatMap(([category]) => name(category) ?? [])
+      .flatMap(([category]) => codeOf(category) ?? [])
   }
 }
 
@@ -99,7 +104,7 @@ const parseJson = (text: string): Either.Either<unknown, unknown> => Either.try(
  * @category decisions
  */
 export const requestId = (headers: Readonly<Record<string, string | undefined>>): string | undefined =>
-  name(headers["apim-request-id"]) ?? name(headers["x-request-id"])
+  idOf(headers["apim-request-id"]) ?? idOf(headers["x-request-id"])
 
 // Provisioned deployments of these models refuse prompts beyond 128k tokens that Standard accepts
 // (Azure OpenAI documentation, "Provisioned throughput sizing", 2026-05).
