@@ -6,12 +6,17 @@
 import { Call } from "@spillway/core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { CallError } from "./CallError.js"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { CallError, StreamBroken } from "./CallError.js"
 import type { Usage } from "./ChatCompletion.js"
-import { ChatCompletion, ChatRequest } from "./ChatCompletion.js"
+import { ChatCompletion, ChatRequest, ChatStreamRequest } from "./ChatCompletion.js"
+import type { ChatChunk } from "./ChatStream.js"
 import { Deployment } from "./Deployment.js"
+import { ChatProtocol } from "./internal/chatProtocol.js"
+import * as Operation from "./internal/operation.js"
 import * as Reply from "./Reply.js"
-import { attributes, values } from "./Telemetry.js"
+import { attributes } from "./Telemetry.js"
 
 /**
  * The answer to a chat request.
@@ -29,22 +34,18 @@ export interface ChatAnswer {
   readonly served: Call.Served
 }
 
-const defined = (entries: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null))
-
-const requestAttributes = (request: ChatRequest): Record<string, unknown> =>
-  defined({
-    [attributes.maxTokens]: request.max_completion_tokens ?? request.max_tokens,
-    [attributes.temperature]: request.temperature,
-    [attributes.topP]: request.top_p,
-    [attributes.frequencyPenalty]: request.frequency_penalty,
-    [attributes.presencePenalty]: request.presence_penalty,
-    [attributes.seed]: request.seed,
-    [attributes.choiceCount]: request.n === 1 ? undefined : request.n
-  })
+const requestAttributes = (request: ChatRequest | ChatStreamRequest): Record<string, unknown> => ({
+  [attributes.maxTokens]: request.max_completion_tokens ?? request.max_tokens,
+  [attributes.temperature]: request.temperature,
+  [attributes.topP]: request.top_p,
+  [attributes.frequencyPenalty]: request.frequency_penalty,
+  [attributes.presencePenalty]: request.presence_penalty,
+  [attributes.seed]: request.seed,
+  [attributes.choiceCount]: request.n === 1 ? undefined : request.n
+})
 
 const answerAttributes = (completion: ChatCompletion): Record<string, unknown> =>
-  defined({
+  Operation.defined({
     [attributes.responseId]: completion.id,
     [attributes.responseModel]: completion.model,
     // A string, because exporters write an array as one pretty-printed string anyway.
@@ -54,6 +55,7 @@ const answerAttributes = (completion: ChatCompletion): Record<string, unknown> =
   })
 
 const validate = Schema.validateEither(ChatRequest)
+const validateStream = Schema.validateEither(ChatStreamRequest)
 const decode = Reply.decode(ChatCompletion)
 
 /**
@@ -83,15 +85,9 @@ const decode = Reply.decode(ChatCompletion)
 export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError, Deployment> =>
   Effect.flatMap(Deployment, (runner) =>
     Effect.gen(function* () {
-      const call = yield* Call.Call
-      const valid = yield* Effect.mapError(validate(request), (issue) =>
-        Reply.toError(runner.primary.deployment, Reply.refused(Reply.pathOf(issue)), {
-          attempts: [],
-          since: call.startedAt
-        })
-      )
+      const body = yield* Operation.valid(runner, validate(request))
       const completion = yield* runner.execute((target) =>
-        Effect.flatMap(target.post("chat/completions", valid), (reply) => decode(reply))
+        Effect.flatMap(target.post("chat/completions", body), (reply) => decode(reply))
       )
       yield* Effect.annotateCurrentSpan(answerAttributes(completion))
       const served = yield* Call.served(runner.primary)
@@ -101,17 +97,88 @@ export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError,
         completion,
         served
       }
-    }).pipe(
-      Call.run({
-        name: `chat ${runner.primary.model}`,
-        attributes: {
-          [attributes.operation]: "chat",
-          [attributes.provider]: values.provider,
-          [attributes.resourceProvider]: values.resourceProvider,
-          [attributes.requestModel]: runner.primary.model,
-          ...requestAttributes(request)
-        }
-      }),
-      Effect.scoped
-    )
+    }).pipe(Operation.call(runner, "chat", requestAttributes(request)), Effect.scoped)
   )
+
+/**
+ * A chat completion whose output has begun.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ChatStreaming {
+  /** The chunks, from the first on. To be run once. */
+  readonly chunks: Stream.Stream<ChatChunk, StreamBroken>
+  /** Who serves it and why. `totalMs` is the time to the first output. */
+  readonly served: Call.Served
+}
+
+/**
+ * Begins a chat completion as a stream, and says who serves it: succeeds with the first output. The connection and the
+ * spans last until the enclosing Scope closes. Otherwise as {@link chatStream}, which most programs want.
+ *
+ * @since 0.1.0
+ * @category operations
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { AzureOpenAI, ChatStream } from "@spillway/azure-openai"
+ *
+ * export const program = Effect.scoped(
+ *   Effect.gen(function* () {
+ *     const { chunks, served } = yield* AzureOpenAI.beginChatStream({ messages: [{ role: "user", content: "Hi" }] })
+ *     yield* Console.error(`served by ${served.deployment}`)
+ *     return yield* ChatStream.text(chunks)
+ *   })
+ * )
+ * ```
+ */
+export const beginChatStream = (
+  request: ChatStreamRequest
+): Effect.Effect<ChatStreaming, CallError, Deployment | Scope.Scope> =>
+  Effect.map(beginChat(request), ({ events, served }) => ({ chunks: events, served }))
+
+const beginChat = (
+  request: ChatStreamRequest
+): Effect.Effect<Operation.Begun<ChatChunk>, CallError, Deployment | Scope.Scope> =>
+  Effect.flatMap(Deployment, (runner) =>
+    Effect.flatMap(Operation.valid(runner, validateStream(request)), (valid) =>
+      Operation.begin(runner, {
+        request: () => ({
+          method: "POST",
+          operation: "chat/completions",
+          body: { ...valid, stream: true },
+          headers: { accept: "text/event-stream" }
+        }),
+        protocol: (reply) => new ChatProtocol(reply)
+      })
+    ).pipe(Operation.call(runner, "chat", { ...requestAttributes(request), [attributes.stream]: true }))
+  )
+
+/**
+ * Asks for a chat completion as a stream of chunks.
+ *
+ * Waits and falls back as the deployment's policy says, but only until the first output: text, a tool call, a finish
+ * reason. Whatever precedes it (the filter's verdict on the prompt, the role) is held back until then, so one preamble
+ * reaches the caller, never two. Once output has begun nothing is asked again: a stream that breaks fails with
+ * `StreamBroken`, which holds the text received.
+ *
+ * Nothing is read ahead of the consumer, but for the packet at hand. The connection is closed when the stream is
+ * interrupted, or left early; spans end when the stream ends. A request that cannot be right fails with `BadRequest`.
+ *
+ * @since 0.1.0
+ * @category operations
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { AzureOpenAI, ChatStream } from "@spillway/azure-openai"
+ *
+ * export const program = AzureOpenAI.chatStream({ messages: [{ role: "user", content: "Hi" }] }).pipe(
+ *   ChatStream.texts,
+ *   Stream.runForEach((text) => Effect.sync(() => process.stdout.write(text)))
+ * )
+ * ```
+ */
+export const chatStream = (
+  request: ChatStreamRequest
+): Stream.Stream<ChatChunk, CallError | StreamBroken, Deployment> => Operation.streamed(beginChat(request))

@@ -17,6 +17,7 @@ export const attributes = {
   operation: "gen_ai.operation.name",
   provider: "gen_ai.provider.name",
   requestModel: "gen_ai.request.model",
+  stream: "gen_ai.request.stream",
   maxTokens: "gen_ai.request.max_tokens",
   temperature: "gen_ai.request.temperature",
   topP: "gen_ai.request.top_p",

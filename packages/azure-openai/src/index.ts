@@ -20,6 +20,20 @@ export * as CallError from "./CallError.js"
 export * as ChatCompletion from "./ChatCompletion.js"
 
 /**
+ * Chat completions as a stream of chunks.
+ *
+ * @since 0.1.0
+ */
+export * as ChatStream from "./ChatStream.js"
+
+/**
+ * Signing in without a key.
+ *
+ * @since 0.1.0
+ */
+export * as Credential from "./Credential.js"
+
+/**
  * Deployments as Layers.
  *
  * @since 0.1.0
@@ -39,6 +53,20 @@ export * as Endpoint from "./Endpoint.js"
  * @since 0.1.0
  */
 export * as Reply from "./Reply.js"
+
+/**
+ * Server-sent events.
+ *
+ * @since 0.1.0
+ */
+export * as Sse from "./Sse.js"
+
+/**
+ * One deployment on the wire.
+ *
+ * @since 0.1.0
+ */
+export * as Target from "./Target.js"
 
 /**
  * The names of the OpenTelemetry attributes that describe a call to Azure OpenAI.
