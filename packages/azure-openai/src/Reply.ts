@@ -17,7 +17,7 @@ import * as Schema from "effect/Schema"
 import * as CallError from "./CallError.js"
 import type { CredentialError } from "./Credential.js"
 import type { ServiceError } from "./internal/serviceError.js"
-import { fromBody, fromJson, name, parseJson, record } from "./internal/serviceError.js"
+import { fromBody, fromJson, idOf, parseJson, record } from "./internal/serviceError.js"
 
 /**
  * What one reply, or the lack of one, came to: an error that does not know its call yet.
@@ -64,7 +64,7 @@ export interface Refusal {
  * @category decisions
  */
 export const requestId = (headers: Readonly<Record<string, string | undefined>>): string | undefined =>
-  name(headers["apim-request-id"]) ?? name(headers["x-request-id"])
+  idOf(headers["apim-request-id"]) ?? idOf(headers["x-request-id"])
 
 // Provisioned deployments of these models refuse prompts beyond 128k tokens that Standard accepts
 // (Azure OpenAI documentation, "Provisioned throughput sizing", 2026-05).

@@ -255,18 +255,29 @@ export const retries = (
   options?: { readonly cap?: Duration.DurationInput | undefined }
 ): Schedule.Schedule<Duration.Duration> => {
   const cap = Duration.toMillis(options?.cap ?? "60 seconds")
-  return Schedule.makeWithState<number, unknown, Duration.Duration>(0, (now, error, done) => {
-    if (!isRetryable(error) || done >= n) return Effect.succeed(stop(done))
-    return Effect.all([elapsedMillis(error.since), CallSettings, Random.next]).pipe(
-      Effect.map(([elapsed, settings, random]) => {
-        const wait = Option.match(error.retryAfter, { onNone: () => backoff(done, random), onSome: Duration.toMillis })
-        const limit = Option.match(settings.deadline, { onNone: () => Infinity, onSome: Duration.toMillis })
-        return (Option.isSome(error.retryAfter) && wait > cap) || !affordable({ elapsed, wait, limit })
-          ? stop(done)
-          : waitFor(done + 1, now, wait)
-      })
-    )
-  })
+  interface State {
+    readonly since: Option.Option<bigint>
+    readonly retries: number
+  }
+  return Schedule.makeWithState<State, unknown, Duration.Duration>(
+    { since: Option.none(), retries: 0 },
+    (now, error, state) => {
+      if (!isRetryable(error) || state.retries >= n) return Effect.succeed(stop(state))
+      const since = Option.getOrElse(state.since, () => error.since)
+      return Effect.all([elapsedMillis(since), CallSettings, Random.next]).pipe(
+        Effect.map(([elapsed, settings, random]) => {
+          const wait = Option.match(error.retryAfter, {
+            onNone: () => backoff(state.retries, random),
+            onSome: Duration.toMillis
+          })
+          const limit = Option.match(settings.deadline, { onNone: () => Infinity, onSome: Duration.toMillis })
+          return (Option.isSome(error.retryAfter) && wait > cap) || !affordable({ elapsed, wait, limit })
+            ? stop(state)
+            : waitFor({ since: Option.some(since), retries: state.retries + 1 }, now, wait)
+        })
+      )
+    }
+  )
 }
 
 /**

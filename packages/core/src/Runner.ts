@@ -263,7 +263,7 @@ const mayRetry = <E>(error: E): error is Extract<E, Retryable> => isRetryable(er
  */
 export const retry: {
   <E, Out>(
-    schedule: Schedule.Schedule<Out, Extract<E, Retryable>>
+    schedule: Schedule.Schedule<Out, Extract<NoInfer<E>, Retryable>>
   ): <Target, F>(self: Runner<Target, F, E>) => Runner<Target, F, E>
   <Target, F, E, Out>(
     self: Runner<Target, F, E>,

@@ -5,26 +5,21 @@
  *
  * @since 0.1.0
  */
-import * as Headers from "@effect/platform/Headers"
 import type * as HttpApp from "@effect/platform/HttpApp"
-import type * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientError from "@effect/platform/HttpClientError"
-import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { pipe } from "effect/Function"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Stream from "effect/Stream"
 import * as EmulatorConfig from "./EmulatorConfig.js"
 import * as Capacity from "./internal/capacity.js"
 import * as CapacityBackend from "./internal/capacityBackend.js"
+import * as Client from "./internal/client.js"
 import * as Front from "./internal/front.js"
 import * as Journal from "./internal/journal.js"
 import * as ScriptBackend from "./internal/scriptBackend.js"
@@ -43,7 +38,7 @@ export interface Service {
   readonly app: HttpApp.Default
   /** The emulator free of HTTP: one request in, one reply out. */
   readonly exchange: (request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped>
-  /** Every request received so far, in order of arrival. */
+  /** The requests received so far, in order of arrival; of a great many, the newest (`recordedRequests` of the configuration). */
   readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
   /** How many requests are being answered at this moment. */
   readonly inFlight: Effect.Effect<number>
@@ -120,7 +115,7 @@ export const layer = (config: EmulatorConfig.EmulatorConfig = EmulatorConfig.def
  */
 export const layerScripted = (
   script: Script,
-  options: Pick<EmulatorConfig.EmulatorConfig, "apiKeys" | "region" | "seed"> = {}
+  options: Pick<EmulatorConfig.EmulatorConfig, "apiKeys" | "region" | "seed" | "recordedRequests"> = {}
 ): Layer.Layer<Emulator> =>
   Layer.effect(
     Emulator,
@@ -131,10 +126,13 @@ export const layerScripted = (
     })
   )
 
-const frontOptions = (config: Pick<EmulatorConfig.EmulatorConfig, "apiKeys" | "region" | "seed">): Front.Options => ({
+const frontOptions = (
+  config: Pick<EmulatorConfig.EmulatorConfig, "apiKeys" | "region" | "seed" | "recordedRequests">
+): Front.Options => ({
   apiKeys: config.apiKeys,
   region: config.region ?? "East US",
-  seed: String(config.seed ?? "spillway")
+  seed: String(config.seed ?? "spillway"),
+  recordedRequests: config.recordedRequests ?? 10_000
 })
 
 const make = (
@@ -143,7 +141,7 @@ const make = (
   backend: Front.Backend,
   utilization: Service["utilization"]
 ): Effect.Effect<Service> =>
-  Effect.map(Journal.make(time), (journal) => {
+  Effect.map(Journal.make(time, options.recordedRequests), (journal) => {
     const exchange = Front.make(options, journal, backend)
     return {
       app: makeApp(exchange),
@@ -177,11 +175,14 @@ const makeApp = (exchange: Service["exchange"]): HttpApp.Default =>
     )
   )
 
-// Node's incoming message, like Bun's, destroys its socket. What has no such method is left hanging, which to a caller is as dead.
+// The socket and not the message: a message that was read to its end is destroyed already, and its socket lives on. What has
+// no socket is left hanging, which to a caller is as dead.
 const destroy = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void> =>
   Effect.sync(() => {
     const { source } = request
-    if (Predicate.hasProperty(source, "destroy") && Predicate.isFunction(source.destroy)) source.destroy()
+    if (!Predicate.hasProperty(source, "socket")) return
+    const { socket } = source
+    if (Predicate.hasProperty(socket, "destroy") && Predicate.isFunction(socket.destroy)) socket.destroy()
   })
 
 /**
@@ -205,56 +206,12 @@ const destroy = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<vo
  */
 export const layerClient: Layer.Layer<HttpClient.HttpClient, never, Emulator> = Layer.effect(
   HttpClient.HttpClient,
-  Effect.map(Emulator, ({ exchange }) =>
-    HttpClient.make((request, url) =>
-      pipe(
-        bodyText(request.body),
-        Effect.flatMap((body) =>
-          exchange({
-            method: request.method,
-            url: `${url.pathname}${url.search}`,
-            host: url.host,
-            headers: withContentType(request),
-            body
-          })
-        ),
-        Effect.mapError((cause) => new HttpClientError.RequestError({ request, reason: "Transport", cause })),
-        Effect.map((reply) => HttpClientResponse.fromWeb(request, toResponse(reply)))
-      )
-    )
-  )
+  Effect.map(Emulator, ({ exchange }) => Client.make(exchange))
 )
-
-const withContentType = (request: HttpClientRequest.HttpClientRequest): Headers.Headers =>
-  request.body.contentType === undefined || Headers.has(request.headers, "content-type")
-    ? request.headers
-    : Headers.set(request.headers, "content-type", request.body.contentType)
-
-const bodyText = (body: HttpBody.HttpBody): Effect.Effect<string, unknown> => {
-  switch (body._tag) {
-    case "Uint8Array":
-      return Effect.sync(() => new TextDecoder().decode(body.body))
-    case "Stream":
-      return Stream.mkString(Stream.decodeText(body.stream))
-    case "Raw":
-      return Predicate.isString(body.body)
-        ? Effect.succeed(body.body)
-        : Effect.fail("the emulator's client sends no raw body that is not a string")
-    case "FormData":
-      return Effect.tryPromise(() => new Response(body.formData).text())
-    case "Empty":
-      return Effect.succeed("")
-  }
-}
-
-const toResponse = (reply: Wire.Reply): Response =>
-  new Response(nullBody.has(reply.status) ? null : reply.body, { status: reply.status, headers: reply.headers })
-
-// The statuses for which a web Response refuses a body.
-const nullBody = new Set([204, 205, 304])
 
 /**
  * Serves the emulator behind whatever HTTP server is provided, until the layer's scope closes. A request whose caller hangs up is given up.
+ * The server makes no spans: they would hold keys, and stand in the trace of a client in the same process.
  *
  * @example
  * ```ts
@@ -274,4 +231,4 @@ const nullBody = new Set([204, 205, 304])
  */
 export const serve: Layer.Layer<never, never, Emulator | HttpServer.HttpServer> = Layer.unwrapEffect(
   Effect.map(Emulator, ({ app }) => HttpServer.serve(Effect.interruptible(app)))
-)
+).pipe(HttpMiddleware.withTracerDisabledWhen(() => true))

@@ -11,6 +11,9 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Model from "./Model.js"
 
+// Exact, so that a wrong value is one problem and not also "Expected undefined".
+const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+
 const Name = Schema.String.pipe(
   Schema.filter((name) => name.length > 0 || "must not be empty"),
   Schema.annotations({ identifier: "Name" })
@@ -32,13 +35,13 @@ const Share = Schema.Number.pipe(Schema.filter((n) => (n >= 0 && n <= 1) || "mus
  */
 export const Latency = Schema.Struct({
   /** Milliseconds until the first token. Defaults to 200. */
-  firstTokenMs: Schema.optional(NonNegative),
+  firstTokenMs: optional(NonNegative),
   /** Speed of generation. Defaults to the model's speed target, e.g. 25 for gpt-4o. */
-  tokensPerSecond: Schema.optional(Positive),
+  tokensPerSecond: optional(Positive),
   /** Each call's time is multiplied by a random factor between `1 - jitter` and `1 + jitter`. Defaults to 0: exact times. */
-  jitter: Schema.optional(Share),
+  jitter: optional(Share),
   /** Milliseconds until a refusal (429, 400). Defaults to 0. */
-  rejectionMs: Schema.optional(NonNegative)
+  rejectionMs: optional(NonNegative)
 })
 
 /**
@@ -59,11 +62,11 @@ const common = {
   /** Name of the model, e.g. `gpt-4o`. */
   model: Name,
   /** How long answers take. */
-  latency: Schema.optional(Latency),
+  latency: optional(Latency),
   /** What the estimate takes for `max_tokens` when a request names none. Defaults to the model's: 640 for gpt-4o. */
-  defaultMaxTokens: Schema.optional(PositiveInt),
+  defaultMaxTokens: optional(PositiveInt),
   /** Length of the made-up answers, in tokens, unless the request cuts them. Defaults to 16 to 80. */
-  answerTokens: Schema.optional(answerTokens)
+  answerTokens: optional(answerTokens)
 }
 
 /**
@@ -76,13 +79,13 @@ export const Provisioned = Schema.Struct({
   kind: Schema.Literal("provisioned"),
   ...common,
   /** Provisioned throughput units bought. Defaults to the fewest that can be: 15 for OpenAI's models. */
-  ptus: Schema.optional(PositiveInt),
+  ptus: optional(PositiveInt),
   /** Depth of the bucket: what 100 % means, as seconds of drain. Defaults to 10. Not documented by Azure. */
-  windowSeconds: Schema.optional(Positive),
+  windowSeconds: optional(Positive),
   /** Input tokens per minute that one PTU is worth. Defaults to the documented figure of the model; required for one that has none. */
-  inputTokensPerMinutePerPtu: Schema.optional(PositiveInt),
+  inputTokensPerMinutePerPtu: optional(PositiveInt),
   /** Input tokens that one output token counts as. Defaults to the documented figure of the model, else 4. */
-  outputWeight: Schema.optional(Positive)
+  outputWeight: optional(Positive)
 }).pipe(
   Schema.filter((deployment) => {
     const model = Model.findOrGeneric(deployment.model)
@@ -109,9 +112,9 @@ export const Standard = Schema.Struct({
   kind: Schema.Literal("standard"),
   ...common,
   /** Quota of tokens in 60 seconds. Defaults to 450 000. */
-  tokensPerMinute: Schema.optional(PositiveInt),
+  tokensPerMinute: optional(PositiveInt),
   /** Quota of requests; a sixth of it, at least 1, is allowed in 10 seconds. Defaults to the model's ratio: 6 per 1000 tokens per minute for gpt-4o. */
-  requestsPerMinute: Schema.optional(PositiveInt)
+  requestsPerMinute: optional(PositiveInt)
 })
 
 /**
@@ -133,16 +136,26 @@ export type Deployment = Schema.Schema.Type<typeof Deployment>
 /**
  * One resource. Fields that are absent take the defaults said beside them.
  *
+ * @example
+ * ```ts
+ * import { EmulatorConfig } from "@spillway/emulator"
+ * import { JSONSchema } from "effect"
+ *
+ * const schema = JSONSchema.make(EmulatorConfig.EmulatorConfig)
+ * ```
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const EmulatorConfig = Schema.Struct({
   /** Display name of the region. Defaults to `East US`. */
-  region: Schema.optional(Name),
+  region: optional(Name),
   /** Keys that are accepted. Absent: any key or bearer token that is not empty. */
-  apiKeys: Schema.optional(Schema.Array(Name)),
+  apiKeys: optional(Schema.Array(Name)),
   /** Seed of ids and of latency's jitter; the same seed and the same requests in the same order give the same replies. Defaults to `spillway`. */
-  seed: Schema.optional(Schema.Union(Schema.String, Schema.Number)),
+  seed: optional(Schema.Union(Schema.String, Schema.Number)),
+  /** How many requests are kept for {@link Emulator.Service.requests}, the newest ones. Defaults to 10 000. */
+  recordedRequests: optional(PositiveInt),
   deployments: Schema.Array(Deployment).pipe(
     Schema.filter((deployments) => {
       const issues = deployments.flatMap((deployment, index) =>
@@ -165,6 +178,17 @@ export interface EmulatorConfig extends Schema.Schema.Type<typeof EmulatorConfig
 
 /**
  * A configuration was refused: everything that is wrong with it, with the path to each.
+ *
+ * @example
+ * ```ts
+ * import { EmulatorConfig } from "@spillway/emulator"
+ * import { Console, Effect } from "effect"
+ *
+ * const program = EmulatorConfig.decode({}).pipe(
+ *   Effect.catchTag("@spillway/emulator/EmulatorConfig/InvalidConfig", (error) => Console.error(error.message))
+ * )
+ * // prints "deployments: is missing"
+ * ```
  *
  * @since 0.1.0
  * @category errors

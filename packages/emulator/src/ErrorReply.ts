@@ -4,20 +4,8 @@
  *
  * @since 0.1.0
  */
+import { error, invalidRequest } from "./internal/envelope.js"
 import * as Wire from "./Wire.js"
-
-const error = (
-  status: number,
-  fields: { readonly code: string | null; readonly message: string; readonly [key: string]: unknown },
-  headers?: Readonly<Record<string, string>>
-): Wire.Reply => Wire.json(status, { error: fields }, headers)
-
-const invalidRequest = (message: string, param: string | null, code: string | null): Wire.Reply =>
-  error(
-    400,
-    { message, type: "invalid_request_error", param, code },
-    { "ms-azureml-model-error-reason": "model_error", "ms-azureml-model-error-statuscode": "400" }
-  )
 
 /**
  * How long a throttled caller is told to wait.
@@ -127,6 +115,13 @@ export const rateLimitReached = (
 /**
  * 429 of a Standard deployment whose shared pool is exhausted, though its quota is free. Often seen without a hint.
  *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const busy = Script.error(ErrorReply.noCapacity({ retryAfter: 30 }))
+ * ```
+ *
  * @since 0.1.0
  * @category throttling
  */
@@ -145,6 +140,13 @@ export const noCapacity = (hint: Hint = {}): Wire.Reply =>
  * 400: the prompt is longer than the model takes, or than a provisioned deployment takes. The text of the latter was not found anywhere and
  * is taken to be the same with the smaller number.
  *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const tooLong = Script.error(ErrorReply.contextLengthExceeded(128_000, 130_001))
+ * ```
+ *
  * @since 0.1.0
  * @category invalid requests
  */
@@ -156,98 +158,14 @@ export const contextLengthExceeded = (limit: number, tokens: number): Wire.Reply
   )
 
 /**
- * 400: more tokens asked for than the model can answer with.
- *
- * @since 0.1.0
- * @category invalid requests
- */
-export const maxTokensTooLarge = (param: string, limit: number, asked: number): Wire.Reply =>
-  invalidRequest(
-    `${param} is too large: ${asked}. This model supports at most ${limit} completion tokens, whereas you provided ${asked}.`,
-    param,
-    "invalid_value"
-  )
-
-/**
- * 400: a reasoning model was given `max_tokens`.
- *
- * @since 0.1.0
- * @category invalid requests
- */
-export const maxTokensUnsupported: Wire.Reply = invalidRequest(
-  "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
-  "max_tokens",
-  "unsupported_parameter"
-)
-
-/**
- * 400: a parameter is missing.
- *
- * @since 0.1.0
- * @category invalid requests
- */
-export const missingParameter = (param: string): Wire.Reply =>
-  invalidRequest(`Missing required parameter: '${param}'.`, param, "missing_required_parameter")
-
-/**
- * 400: a parameter is of the wrong type.
- *
- * @since 0.1.0
- * @category invalid requests
- */
-export const invalidType = (param: string): Wire.Reply =>
-  invalidRequest(`Invalid type for '${param}'.`, param, "invalid_type")
-
-/**
- * 400: a parameter has a value that is not allowed.
- *
- * @since 0.1.0
- * @category invalid requests
- */
-export const invalidValue = (param: string, message: string): Wire.Reply =>
-  invalidRequest(`Invalid '${param}': ${message}`, param, "invalid_value")
-
-/**
- * 400: `messages` has no message in it.
- *
- * @since 0.1.0
- * @category invalid requests
- */
-export const emptyMessages: Wire.Reply = invalidRequest(
-  "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
-  "messages",
-  "empty_array"
-)
-
-/**
- * 400: the body is not JSON, or not an object.
- *
- * @since 0.1.0
- * @category invalid requests
- */
-export const invalidJson: Wire.Reply = error(400, {
-  message:
-    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)",
-  type: "invalid_request_error",
-  param: null,
-  code: null
-})
-
-/**
- * 400 under `/openai/v1`: the body names no model, so there is no telling which deployment is meant.
- *
- * @since 0.1.0
- * @category invalid requests
- */
-export const missingModel: Wire.Reply = error(400, {
-  message: "you must provide a model parameter",
-  type: "invalid_request_error",
-  param: null,
-  code: null
-})
-
-/**
  * 400: the deployment's model does not serve this operation.
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const wrongModel = Script.error(ErrorReply.operationNotSupported("chatCompletion", "text-embedding-3-small"))
+ * ```
  *
  * @since 0.1.0
  * @category invalid requests
@@ -259,7 +177,30 @@ export const operationNotSupported = (operation: string, model: string): Wire.Re
   })
 
 /**
+ * 400: a parameter is of the wrong type. The text is that of OpenAI's own service, shortened.
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const bad = Script.error(ErrorReply.invalidType("messages"))
+ * ```
+ *
+ * @since 0.1.0
+ * @category invalid requests
+ */
+export const invalidType = (param: string): Wire.Reply =>
+  invalidRequest(`Invalid type for '${param}'.`, param, "invalid_type")
+
+/**
  * 400: the prompt was stopped by the content filter, with the spelling most often seen (`innererror`, `content_filter_result`).
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const filtered = Script.error(ErrorReply.contentFiltered, { after: "300 millis" })
+ * ```
  *
  * @since 0.1.0
  * @category invalid requests
@@ -288,21 +229,14 @@ export const contentFiltered: Wire.Reply = error(
 )
 
 /**
- * 400 that Azure never sends: the request asks for something the emulator does not do.
- *
- * @since 0.1.0
- * @category invalid requests
- */
-export const notEmulated = (param: string): Wire.Reply =>
-  error(400, {
-    message: `@spillway/emulator does not emulate '${param}' yet.`,
-    type: "invalid_request_error",
-    param,
-    code: "NotEmulated"
-  })
-
-/**
  * 401: the key is wrong.
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const step = Script.error(ErrorReply.invalidKey)
+ * ```
  *
  * @since 0.1.0
  * @category access
@@ -316,6 +250,13 @@ export const invalidKey: Wire.Reply = error(401, {
 /**
  * 401: no key, and no token that is accepted. Flat, unlike every other error.
  *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const step = Script.error(ErrorReply.invalidToken)
+ * ```
+ *
  * @since 0.1.0
  * @category access
  */
@@ -327,6 +268,13 @@ export const invalidToken: Wire.Reply = Wire.json(401, {
 
 /**
  * 401: the principal lacks the role.
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const noRole = Script.error(ErrorReply.permissionDenied("00000000-0000-0000-0000-000000000000"))
+ * ```
  *
  * @since 0.1.0
  * @category access
@@ -340,6 +288,13 @@ export const permissionDenied = (principal: string): Wire.Reply =>
 /**
  * 404: no such route, wrong method, or no usable `api-version` on a dated URL.
  *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const step = Script.error(ErrorReply.resourceNotFound)
+ * ```
+ *
  * @since 0.1.0
  * @category not found
  */
@@ -347,6 +302,13 @@ export const resourceNotFound: Wire.Reply = error(404, { code: "404", message: "
 
 /**
  * 404: no such deployment.
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const step = Script.error(ErrorReply.deploymentNotFound)
+ * ```
  *
  * @since 0.1.0
  * @category not found
@@ -360,6 +322,13 @@ export const deploymentNotFound: Wire.Reply = error(404, {
 /**
  * 408: the service took too long.
  *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const step = Script.error(ErrorReply.timeout)
+ * ```
+ *
  * @since 0.1.0
  * @category unavailable
  */
@@ -367,6 +336,13 @@ export const timeout: Wire.Reply = error(408, { code: "Timeout", message: "The o
 
 /**
  * 500: the service failed.
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const step = Script.error(ErrorReply.internalServerError)
+ * ```
  *
  * @since 0.1.0
  * @category unavailable
@@ -380,6 +356,14 @@ export const internalServerError: Wire.Reply = error(500, {
 
 /**
  * 503 of the front end, in plain text.
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * // as it stands, without Azure's usual headers
+ * const frontEnd = Script.reply(ErrorReply.noHealthyUpstream)
+ * ```
  *
  * @since 0.1.0
  * @category unavailable

@@ -38,6 +38,18 @@ export interface Fields {
 /**
  * A request as the emulator received it. Holds secrets and prompts in its fields, none in what is printed of it.
  *
+ * @example
+ * ```ts
+ * import { Emulator } from "@spillway/emulator"
+ * import { Effect } from "effect"
+ *
+ * const keys = Effect.gen(function* () {
+ *   const emulator = yield* Emulator.Emulator
+ *   const requests = yield* emulator.requests
+ *   return requests.map((request) => request.headers["api-key"])
+ * })
+ * ```
+ *
  * @since 0.1.0
  * @category models
  */

@@ -20,7 +20,12 @@ import * as Wire from "./Wire.js"
  */
 export type Step = Data.TaggedEnum<{
   /** A made-up answer, as from a deployment with capacity to spare. */
-  Answer: { readonly after: Duration.Duration; readonly text: string | undefined; readonly finishReason: string }
+  Answer: {
+    readonly after: Duration.Duration
+    readonly text: string | undefined
+    readonly finishReason: string | undefined
+    readonly model: string
+  }
   /** A reply. `verbatim`: exactly these headers, without Azure's usual ones. */
   Reply: { readonly after: Duration.Duration; readonly reply: Wire.Reply; readonly verbatim: boolean }
   /** The connection is dropped. */
@@ -97,10 +102,18 @@ export const make = (deployments: Readonly<Record<string, ReadonlyArray<Step>>>)
 export const answer = (
   options: Timing & {
     readonly text?: string | undefined
-    /** Defaults to `stop`; a made-up answer that `max_tokens` cuts says `length`. */
+    /** Defaults to `stop`, or `length` for a made-up answer that `max_tokens` cuts. */
     readonly finishReason?: string | undefined
+    /** The model the answer says it is from. Defaults to `gpt-4o`. */
+    readonly model?: string | undefined
   } = {}
-): Step => Step.Answer({ after: delay(options), text: options.text, finishReason: options.finishReason ?? "stop" })
+): Step =>
+  Step.Answer({
+    after: delay(options),
+    text: options.text,
+    finishReason: options.finishReason,
+    model: options.model ?? "gpt-4o"
+  })
 
 /**
  * Refuses with the 429 of a provisioned deployment at its limit. Without `retryAfterMs` and `retryAfter` there is no hint in it.
@@ -194,6 +207,13 @@ export const refuse = (options: Timing = {}): Step => Step.Refuse({ after: delay
 /**
  * Takes the request and never answers.
  *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * const hanging = Script.make({ "gpt-4o-ptu": [Script.silent] })
+ * ```
+ *
  * @since 0.1.0
  * @category steps
  */
@@ -239,6 +259,13 @@ export const at = (
 
 /**
  * The reply to a request for which the script has no step left.
+ *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * Script.exhausted("gpt-4o", 2).status // => 418
+ * ```
  *
  * @since 0.1.0
  * @category getters

@@ -43,6 +43,14 @@ export interface Reply {
 /**
  * The connection went away without a reply: refused, or reset.
  *
+ * @example
+ * ```ts
+ * import { Wire } from "@spillway/emulator"
+ * import { Effect } from "effect"
+ *
+ * const lost: Effect.Effect<never, Wire.Dropped> = Effect.fail(new Wire.Dropped())
+ * ```
+ *
  * @since 0.1.0
  * @category errors
  */

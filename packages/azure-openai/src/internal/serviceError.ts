@@ -1,11 +1,21 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 
-/** A name that a service gives to things, short and without spaces: safe to print, unlike its sentences. @internal */
-export const name = (value: unknown): string | undefined => {
-  const text = Predicate.isNumber(value) ? String(value) : value
-  return Predicate.isString(text) && /^[\w.[\]-]{1,100}$/.test(text) ? text : undefined
-}
+// What may be printed of a reply: names in the forms that services give them, and nothing that could be a key or a sentence.
+const printable =
+  (form: RegExp) =>
+  (value: unknown): string | undefined => {
+    const text = Predicate.isNumber(value) ? String(value) : value
+    return Predicate.isString(text) && text.length <= 100 && form.test(text) ? text : undefined
+  }
+
+/** @internal */
+export const codeOf = printable(/^[A-Za-z_]*\d{0,3}$/)
+
+const paramOf = printable(/^[a-z_]+(\[\d+\])*(\.[a-z_]+(\[\d+\])*)*$/)
+
+/** @internal */
+export const idOf = printable(/^[\w-]+$/)
 
 /** @internal */
 export const record = (value: unknown): Readonly<Record<string, unknown>> =>
@@ -38,14 +48,14 @@ export const fromJson = (json: unknown): ServiceError => {
   const results = record(inner["content_filter_result"] ?? inner["content_filter_results"])
   const message = error["message"]
   return {
-    code: name(error["code"] ?? root["statusCode"]),
-    type: name(error["type"]),
-    param: name(error["param"]),
+    code: codeOf(error["code"] ?? root["statusCode"]),
+    type: codeOf(error["type"]),
+    param: paramOf(error["param"]),
     message: Predicate.isString(message) ? message : undefined,
-    innerCode: name(inner["code"]),
+    innerCode: codeOf(inner["code"]),
     categories: Object.entries(results)
       .filter(([, result]) => record(result)["filtered"] === true || record(result)["detected"] === true)
-      .flatMap(([category]) => name(category) ?? [])
+      .flatMap(([category]) => codeOf(category) ?? [])
   }
 }
 

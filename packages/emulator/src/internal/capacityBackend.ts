@@ -10,6 +10,7 @@ import * as Capacity from "./capacity.js"
 import * as Chat from "./chat.js"
 import { type Deployment, resolve } from "./deployment.js"
 import type { Backend, Call } from "./front.js"
+import * as InvalidRequest from "./invalidRequest.js"
 
 interface Served {
   readonly deployment: Deployment
@@ -136,13 +137,18 @@ const respondChat = (
     return Effect.succeed(ErrorReply.operationNotSupported(call.operation.label, model.name))
   }
   const decoded = Chat.decode(call.body)
-  if (Either.isRight(decoded) && decoded.right.stream === true) return Effect.succeed(ErrorReply.notEmulated("stream"))
-  const judgement = judge(deployment, decoded)
+  if (Either.isRight(decoded) && decoded.right.stream === true)
+    return Effect.succeed(InvalidRequest.notEmulated("stream"))
 
-  // Capacity is asked before the judgement is told: the limit is the gateway's, the judgement the model's.
+  // Capacity is asked before the request is judged: the limit is the gateway's, the judgement the model's.
   return Effect.acquireUseRelease(
-    Effect.all({ admitted: capacity.admit(demand(decoded)), pace: pace(deployment, random), began: time.now }),
-    ({ admitted, pace }) =>
+    Effect.all({
+      admitted: capacity.admit(demand(decoded)),
+      pace: pace(deployment, random),
+      began: time.now,
+      judgement: Effect.sync(() => judge(deployment, decoded))
+    }),
+    ({ admitted, judgement, pace }) =>
       Either.match(judgement, {
         onLeft: (refusal) =>
           Effect.as(pause(deployment.latency.rejectionMs), {
@@ -155,7 +161,7 @@ const respondChat = (
             Chat.reply(completion, { model: model.name, id: call.id, headers: admitted.headers })
           )
       }),
-    ({ admitted, began, pace }, exit) =>
+    ({ admitted, began, judgement, pace }, exit) =>
       Either.match(judgement, {
         onLeft: () => admitted.settle(undefined),
         onRight: (completion) =>

@@ -9,6 +9,7 @@ import * as Answer from "./answer.js"
 import type { Usage } from "./capacity.js"
 import type { Deployment } from "./deployment.js"
 import { hash, identifier } from "./hash.js"
+import * as InvalidRequest from "./invalidRequest.js"
 import * as Tokens from "./tokens.js"
 
 // Only what the emulator acts on; every other parameter passes unread.
@@ -49,7 +50,7 @@ export const decode = (body: unknown): Either.Either<ChatRequest, Wire.Reply> =>
   Either.mapLeft(decodeEither(body), (error) => {
     const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
     const param = renderPath(issue?.path ?? [])
-    return issue?._tag === "Missing" ? ErrorReply.missingParameter(param) : ErrorReply.invalidType(param)
+    return issue?._tag === "Missing" ? InvalidRequest.missingParameter(param) : ErrorReply.invalidType(param)
   })
 
 const texts = function* (request: ChatRequest): Generator<string> {
@@ -71,16 +72,16 @@ export const choices = (request: ChatRequest): number => request.n ?? 1
 /** The reply that refuses a request the model cannot take; undefined if it can. */
 export const refusal = (deployment: Deployment, request: ChatRequest): Wire.Reply | undefined => {
   const { model } = deployment
-  if (request.messages.length === 0) return ErrorReply.emptyMessages
-  if (model.reasoning && typeof request.max_tokens === "number") return ErrorReply.maxTokensUnsupported
+  if (request.messages.length === 0) return InvalidRequest.emptyMessages
+  if (model.reasoning && typeof request.max_tokens === "number") return InvalidRequest.maxTokensUnsupported
   const param = typeof request.max_completion_tokens === "number" ? "max_completion_tokens" : "max_tokens"
   const max = maxTokens(request)
-  if (max !== undefined && max < 1) return ErrorReply.invalidValue(param, "expected a value of at least 1.")
+  if (max !== undefined && max < 1) return InvalidRequest.invalidValue(param, "expected a value of at least 1.")
   if (max !== undefined && max > model.maxOutputTokens) {
-    return ErrorReply.maxTokensTooLarge(param, model.maxOutputTokens, max)
+    return InvalidRequest.maxTokensTooLarge(param, model.maxOutputTokens, max)
   }
   if (choices(request) < 1 || choices(request) > 128)
-    return ErrorReply.invalidValue("n", "expected a value from 1 to 128.")
+    return InvalidRequest.invalidValue("n", "expected a value from 1 to 128.")
   const prompt = promptTokens(request)
   const limit =
     deployment.kind === "provisioned"
@@ -117,11 +118,11 @@ export const complete = (
   }
 }
 
-/** An answer with a text of the caller's choosing. */
-export const say = (request: ChatRequest, text: string, finishReason: string): Completion => {
+/** An answer with a text of the caller's choosing, never cut. */
+export const say = (request: ChatRequest, text: string): Completion => {
   const completionTokens = Math.max(1, Tokens.estimate(text))
   return {
-    texts: [{ text, finishReason }],
+    texts: [{ text, finishReason: "stop" }],
     usage: { promptTokens: promptTokens(request), completionTokens },
     longest: completionTokens
   }

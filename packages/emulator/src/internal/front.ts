@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as ErrorReply from "../ErrorReply.js"
 import type * as Wire from "../Wire.js"
 import { guid } from "./hash.js"
+import * as InvalidRequest from "./invalidRequest.js"
 import type { Journal } from "./journal.js"
 import * as Route from "./route.js"
 
@@ -33,6 +34,7 @@ export interface Options {
   /** Absent: any key or token that is not empty. */
   readonly apiKeys: ReadonlyArray<string> | undefined
   readonly seed: string
+  readonly recordedRequests: number
 }
 
 const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
@@ -80,8 +82,8 @@ const admit = (
   if (route === undefined) return Either.left(ErrorReply.resourceNotFound)
   const denied = denial(request, route, options.apiKeys)
   if (denied !== undefined) return Either.left(denied)
-  if (Option.isNone(body) || !Predicate.isReadonlyRecord(body.value)) return Either.left(ErrorReply.invalidJson)
-  if (deployment === undefined) return Either.left(ErrorReply.missingModel)
+  if (Option.isNone(body) || !Predicate.isReadonlyRecord(body.value)) return Either.left(InvalidRequest.invalidJson)
+  if (deployment === undefined) return Either.left(InvalidRequest.missingModel)
   if (!backend.has(deployment)) return Either.left(ErrorReply.deploymentNotFound)
   return Either.right({
     deployment,
@@ -124,7 +126,7 @@ export const make = (
           path: arrival.address.path,
           apiVersion: arrival.address.apiVersion,
           deployment: arrival.deployment,
-          headers: request.headers,
+          headers: { ...request.headers },
           body: request.body === "" ? undefined : Option.getOrElse(arrival.body, () => request.body)
         },
         Either.match(call, {

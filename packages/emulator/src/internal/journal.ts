@@ -15,30 +15,37 @@ export interface Journal {
   readonly inFlight: Effect.Effect<number>
 }
 
-export const make = (time: Timeline): Effect.Effect<Journal> =>
+export const make = (time: Timeline, limit: number): Effect.Effect<Journal> =>
   Effect.sync(() => {
-    const entries: Array<Fields> = []
+    // In order of arrival; a map, so that the oldest can go without moving the rest.
+    const entries = new Map<number, Fields>()
+    let received = 0
     let inFlight = 0
     return {
       record: (fields, reply) =>
         Effect.acquireUseRelease(
           Effect.map(time.now, (at) => {
             inFlight++
-            return entries.push({ ...fields, at, endedAt: undefined, status: undefined, interrupted: false }) - 1
+            entries.set(received, { ...fields, at, endedAt: undefined, status: undefined, interrupted: false })
+            entries.delete(received - limit)
+            return received++
           }),
           () => reply,
-          (index, exit) =>
+          (key, exit) =>
             Effect.map(time.now, (endedAt) => {
               inFlight--
-              const entry = entries[index]
+              const entry = entries.get(key)
               if (entry === undefined) return
-              entries[index] = Exit.match(exit, {
-                onSuccess: ({ status }) => ({ ...entry, endedAt, status }),
-                onFailure: () => ({ ...entry, endedAt, interrupted: Exit.isInterrupted(exit) })
-              })
+              entries.set(
+                key,
+                Exit.match(exit, {
+                  onSuccess: ({ status }) => ({ ...entry, endedAt, status }),
+                  onFailure: () => ({ ...entry, endedAt, interrupted: Exit.isInterrupted(exit) })
+                })
+              )
             })
         ),
-      requests: Effect.sync(() => entries.map((fields) => new RecordedRequest(fields))),
+      requests: Effect.sync(() => Array.from(entries.values(), (fields) => new RecordedRequest(fields))),
       inFlight: Effect.sync(() => inFlight)
     }
   })

@@ -5,18 +5,29 @@ import * as Script from "../Script.js"
 import * as Wire from "../Wire.js"
 import * as Chat from "./chat.js"
 import type { Backend, Call } from "./front.js"
+import * as InvalidRequest from "./invalidRequest.js"
 
 const answerLength = { min: 16, max: 80 }
 
-const answer = (call: Call, text: string | undefined, finishReason: string): Effect.Effect<Wire.Reply> =>
-  Either.match(Chat.decode(call.body), {
-    onLeft: (refusal) => Effect.succeed(call.stamp(refusal)),
-    onRight: (request) => {
-      const madeUp = Chat.complete(request, answerLength, answerLength.max)
-      const completion = text === undefined ? madeUp : Chat.say(request, text, finishReason)
-      return Effect.map(Chat.reply(completion, { model: call.deployment, id: call.id, headers: {} }), call.stamp)
-    }
-  })
+const answer = (call: Call, step: Extract<Script.Step, { readonly _tag: "Answer" }>): Effect.Effect<Wire.Reply> =>
+  Effect.map(
+    Either.match(Chat.decode(call.body), {
+      onLeft: (refusal) => Effect.succeed(refusal),
+      onRight: (request) => {
+        if (request.stream === true) return Effect.succeed(InvalidRequest.notEmulated("stream"))
+        const completion =
+          step.text === undefined
+            ? Chat.complete(request, answerLength, answerLength.max)
+            : Chat.say(request, step.text)
+        const texts = completion.texts.map(({ finishReason, text }) => ({
+          text,
+          finishReason: step.finishReason ?? finishReason
+        }))
+        return Chat.reply({ ...completion, texts }, { model: step.model, id: call.id, headers: {} })
+      }
+    }),
+    call.stamp
+  )
 
 /** Plays a script: every deployment its own list of steps, from the first on. */
 export const make = (script: Script.Script): Effect.Effect<Backend> =>
@@ -45,7 +56,7 @@ const play = (
 ): Effect.Effect<Wire.Reply, Wire.Dropped> => {
   switch (step._tag) {
     case "Answer":
-      return answer(call, step.text, step.finishReason)
+      return answer(call, step)
     case "Reply":
       return Effect.succeed(step.verbatim ? step.reply : call.stamp(step.reply))
     case "Refuse":

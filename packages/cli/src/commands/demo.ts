@@ -1,0 +1,15 @@
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import type * as Help from "../Help.js"
+
+const json = Options.boolean("json").pipe(Options.withDescription("Print the numbers as one JSON object"))
+
+export const demo = Command.make("demo", { json }, (options) =>
+  Effect.flatMap(
+    Effect.promise(() => import("../demo/Demo.js")),
+    ({ run }) => run(options)
+  )
+).pipe(Command.withDescription("Watch a burst of calls saturate the PTUs of an emulated resource: eight seconds"))
+
+export const help: Help.Entry = { name: "demo", descriptor: demo.descriptor, notes: [] }
