@@ -217,12 +217,12 @@ const beginChat = (
   Effect.flatMap(Deployment, (runner) =>
     Effect.flatMap(Operation.valid(runner, validateStream(request)), (valid) =>
       Operation.begin(runner, {
-        request: () => ({
+        request: {
           method: "POST",
           operation: "chat/completions",
           body: { ...valid, stream: true },
           headers: { accept: "text/event-stream" }
-        }),
+        },
         protocol: (reply) => new ChatProtocol(reply)
       })
     ).pipe(Operation.call(runner, "chat", { ...requestAttributes(request), [attributes.stream]: true }))
@@ -258,3 +258,12 @@ export const chatStream = (
 
 export { embed, embeddings } from "./internal/embeddings.js"
 export type { EmbeddingsAnswer } from "./internal/embeddings.js"
+export {
+  beginResponseStream,
+  cancelResponse,
+  createResponse,
+  deleteResponse,
+  getResponse,
+  responseStream
+} from "./internal/responses.js"
+export type { ResponseAnswer, ResponseStreaming } from "./internal/responses.js"

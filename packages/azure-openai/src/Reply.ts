@@ -441,6 +441,9 @@ export const toStreamBroken = (
     events: received.events
   })
 
+// Nothing was sent, or nothing could have understood it.
+const neverRan: ReadonlySet<CallError.Reason> = new Set(["refused", "dns", "tls", "credential"])
+
 /**
  * The caller's error for a failure.
  *
@@ -465,8 +468,14 @@ export const toError = (deployment: string, failure: Failure, history: Runner.Hi
   switch (failure._tag) {
     case "RateLimited":
       return new CallError.RateLimited(retryable)
-    case "Unavailable":
-      return new CallError.Unavailable({ ...retryable, reason: failure.reason ?? "connection" })
+    case "Unavailable": {
+      const reason = failure.reason ?? "connection"
+      return history.once && !neverRan.has(reason)
+        ? new CallError.OutcomeUnknown({ ...common, reason })
+        : new CallError.Unavailable({ ...retryable, reason })
+    }
+    case "OutcomeUnknown":
+      return new CallError.OutcomeUnknown({ ...common, reason: failure.reason ?? "connection" })
     case "PromptTooLong":
       return new CallError.PromptTooLong(common)
     case "Malformed":

@@ -33,7 +33,7 @@ export interface Request {
   readonly method: "GET" | "POST" | "DELETE"
   readonly operation: string
   readonly body?: Readonly<Record<string, unknown>> | undefined
-  readonly query?: Readonly<Record<string, string>> | undefined
+  readonly query?: Readonly<Record<string, string | ReadonlyArray<string>>> | undefined
   /** Further headers. Those that carry credentials are the deployment's own. */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
@@ -73,6 +73,10 @@ export interface Target {
   readonly deployment: string
   readonly model: string
   readonly kind: Attempt.Kind
+  /** The resource it belongs to: its endpoint. Deployments of one resource share what they store. */
+  readonly resource: string
+  /** The responses it made, as far as it remembers. */
+  readonly responses: Responses
   /** Sends a request. The connection is given back when the enclosing Scope, the attempt's, closes. */
   readonly open: (request: Request) => Effect.Effect<Opened, Reply.Failure, Call.Call | Scope.Scope>
   /** Posts a JSON body and reads the whole reply. */
@@ -81,6 +85,33 @@ export interface Target {
     body: Readonly<Record<string, unknown>>
   ) => Effect.Effect<Success, Reply.Failure, Call.Call | Scope.Scope>
   readonly limits: Limits
+}
+
+/**
+ * The ids of the responses that a deployment made. The newest 10,000 are kept.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Responses {
+  readonly add: (id: string) => void
+  readonly has: (id: string) => boolean
+}
+
+const longestMemory = 10_000
+
+const makeResponses = (): Responses => {
+  // A Set keeps the order of arrival, so the oldest is the first.
+  const ids = new Set<string>()
+  return {
+    add: (id) => {
+      ids.delete(id)
+      ids.add(id)
+      const [oldest] = ids
+      if (ids.size > longestMemory && oldest !== undefined) ids.delete(oldest)
+    },
+    has: (id) => ids.has(id)
+  }
 }
 
 /**
@@ -201,7 +232,9 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
     Effect.gen(function* () {
       const call = yield* Call.Call
       const { body, url } = Endpoint.route(options, request.operation, request.body)
-      for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value)
+      for (const [name, values] of Object.entries(request.query ?? {})) {
+        for (const value of typeof values === "string" ? [values] : values) url.searchParams.append(name, value)
+      }
       const withBody = body === undefined ? undefined : yield* encode(body)
       const credential = yield* signIn
       const plain = HttpClientRequest.make(request.method)(url).pipe(
@@ -253,6 +286,8 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
     model,
     kind,
     limits,
+    resource: options.endpoint.href,
+    responses: makeResponses(),
     open,
     post: (operation, body) =>
       Effect.flatMap(open({ method: "POST", operation, body }), ({ headers, status, text }) =>

@@ -62,6 +62,13 @@ export * as Endpoint from "./Endpoint.js"
 export * as Reply from "./Reply.js"
 
 /**
+ * The Responses API on the wire.
+ *
+ * @since 0.1.0
+ */
+export * as Responses from "./Responses.js"
+
+/**
  * Server-sent events.
  *
  * @since 0.1.0

@@ -71,6 +71,8 @@ export interface Service {
   readonly startedAt: bigint
   /** The instant of the call's deadline, on the same clock. */
   readonly deadline: Option.Option<bigint>
+  /** Whether its request must not run twice: then it is not sent again after it may have run. */
+  readonly once: boolean
   /** The attempts so far, oldest first. */
   readonly attempts: ReadonlyArray<Attempt>
   /** The outcome, if the call were answered now. */
@@ -110,7 +112,8 @@ class State implements Service {
   constructor(
     readonly startedAt: bigint,
     readonly deadline: Option.Option<bigint>,
-    readonly span: Tracer.Span
+    readonly span: Tracer.Span,
+    readonly once: boolean
   ) {}
 
   sentBy(leaf: object): number {
@@ -182,7 +185,8 @@ class State implements Service {
  * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}. Both last until the enclosing
  * Scope closes, so that a stream's root span ends with the stream.
  *
- * The call's clock starts here. `CallSettings.withDeadline` is read here, once.
+ * The call's clock starts here. `CallSettings.withDeadline` is read here, once. `once` says that the request must not run
+ * twice; it defaults to false.
  *
  * @since 0.1.0
  * @category constructors
@@ -191,18 +195,27 @@ export const run: {
   (options: {
     readonly name: string
     readonly attributes: Record<string, unknown>
+    readonly once?: boolean | undefined
   }): <A, E, R>(
     self: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
-    options: { readonly name: string; readonly attributes: Record<string, unknown> }
+    options: {
+      readonly name: string
+      readonly attributes: Record<string, unknown>
+      readonly once?: boolean | undefined
+    }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
 } = dual(
   2,
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
-    options: { readonly name: string; readonly attributes: Record<string, unknown> }
+    options: {
+      readonly name: string
+      readonly attributes: Record<string, unknown>
+      readonly once?: boolean | undefined
+    }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
     Effect.flatMap(
       Effect.makeSpanScoped(options.name, { kind: "client", captureStackTrace: false, attributes: options.attributes }),
@@ -211,7 +224,7 @@ export const run: {
           Effect.flatMap(CallSettings, (settings) => {
             const startedAt = clock.unsafeCurrentTimeNanos()
             const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
-            const state = new State(startedAt, deadline, span)
+            const state = new State(startedAt, deadline, span, options.once ?? false)
             return Effect.addFinalizer((exit) => Effect.sync(() => state.annotate(exit))).pipe(
               Effect.zipRight(self),
               Effect.provideService(Call, state),

@@ -18,8 +18,14 @@ export const defined = (entries: Record<string, unknown>): Record<string, unknow
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null))
 
 /** Runs an operation as a call, with its root span `{name} {model}`. @internal */
-export const call = (runner: Service, name: string, request: Record<string, unknown>) =>
+export const call = (
+  runner: Service,
+  name: string,
+  request: Record<string, unknown>,
+  options?: { readonly once: boolean }
+) =>
   Call.run({
+    ...options,
     name: `${name} ${runner.primary.model}`,
     attributes: {
       [attributes.operation]: name,
@@ -32,8 +38,8 @@ export const call = (runner: Service, name: string, request: Record<string, unkn
 
 /** A failure of the call that no attempt came to. @internal */
 export const fail = (runner: Service, failure: Reply.Failure): Effect.Effect<never, CallError, Call.Call> =>
-  Effect.flatMap(Call.Call, ({ attempts, startedAt }) =>
-    Effect.fail(Reply.toError(runner.primary.deployment, failure, { attempts: [...attempts], since: startedAt }))
+  Effect.flatMap(Call.Call, ({ attempts, once, startedAt }) =>
+    Effect.fail(Reply.toError(runner.primary.deployment, failure, { attempts: [...attempts], since: startedAt, once }))
   )
 
 /** What was checked here, or `BadRequest` without attempts. @internal */
@@ -60,15 +66,15 @@ export interface Begun<A> {
  */
 export const begin = <A>(
   runner: Service,
-  options: { readonly request: (target: Target) => Request; readonly protocol: (reply: Opened) => Protocol<A> }
+  options: { readonly request: Request; readonly protocol: (reply: Opened, target: Target) => Protocol<A> }
 ): Effect.Effect<Begun<A>, CallError, Call.Call | Scope.Scope> =>
   Effect.gen(function* () {
     const call = yield* Call.Call
     const root = yield* Effect.option(Effect.currentSpan)
     const opened = yield* runner.execute((target) =>
       Effect.gen(function* () {
-        const reply = yield* target.open(options.request(target))
-        const protocol = options.protocol(reply)
+        const reply = yield* target.open(options.request)
+        const protocol = options.protocol(reply, target)
         const begun = yield* EventStream.open(reply, protocol, target.limits)
         const span = yield* Effect.option(Effect.currentSpan)
         return { ...begun, protocol, span, target }
