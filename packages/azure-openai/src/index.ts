@@ -62,6 +62,13 @@ export * as Endpoint from "./Endpoint.js"
 export * as Reply from "./Reply.js"
 
 /**
+ * Signing in with Microsoft Entra ID.
+ *
+ * @since 0.1.0
+ */
+export * as Entra from "./Entra.js"
+
+/**
  * The Responses API on the wire.
  *
  * @since 0.1.0
