@@ -240,7 +240,7 @@ describe.concurrent("spillway ask", slow, () => {
         { concurrency: "unbounded" }
       )
 
-      assert.match(page.stderr, /^Unavailable: std-one: sent a body that is not JSON or was cut off \(status 200, /)
+      assert.match(page.stderr, /^Unavailable: std-one: sent a body that .* \(status 200, /)
       assert.include(page.stderr, "AZURE_OPENAI_ENDPOINT")
       assert.match(denied.stderr, /^Unauthorized: ptu-one: access denied: check the key .*1 request sent\)\n/)
       assert.include(denied.stderr, "  The service says: Access denied to <key>.\n")
