@@ -15,7 +15,9 @@ export default defineConfig({
   test: {
     include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**", "test/.generated/**"],
-    sequence: { concurrent: false },
+    // Importing Effect takes longer than most files' tests: workers keep their modules from file to file.
+    pool: "forks",
+    isolate: false,
     testTimeout: 20_000
   }
 })

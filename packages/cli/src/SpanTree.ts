@@ -50,10 +50,15 @@ const note = ({ attributes }: Tracer.Span): string => {
 
 const millisBetween = (from: bigint, to: bigint): number => Number(to - from) / 1e6
 
-const lineWidth = 32
+/** How a tree is shown. */
+export interface Options {
+  readonly style: Style
+  /** Columns of the time line. Defaults to 32. */
+  readonly lineWidth?: number
+}
 
 // A span too short for a column still gets one.
-const timeLine = ({ began, ended, span }: Row, root: Row, style: Style): string => {
+const timeLine = ({ began, ended, span }: Row, root: Row, { lineWidth = 32, style }: Options): string => {
   const total = Math.max(1, millisBetween(root.began, root.ended))
   const at = Math.min(lineWidth - 1, Math.floor((millisBetween(root.began, began) / total) * lineWidth))
   const length = Math.max(1, Math.min(lineWidth - at, Math.round((millisBetween(began, ended) / total) * lineWidth)))
@@ -70,7 +75,7 @@ const timeLine = ({ began, ended, span }: Row, root: Row, style: Style): string 
 }
 
 /** Renders `root` and whatever of `spans` is below it, one span to a line. */
-export const render = (root: Tracer.Span, spans: ReadonlyArray<Tracer.Span>, style: Style): string => {
+export const render = (root: Tracer.Span, spans: ReadonlyArray<Tracer.Span>, options: Options): string => {
   const rows = rowsOf(root, spans, "", "")
   const [first] = rows
   if (first === undefined) return ""
@@ -86,9 +91,9 @@ export const render = (root: Tracer.Span, spans: ReadonlyArray<Tracer.Span>, sty
     .map(({ at, row, took }) =>
       [
         row.label.padEnd(labels),
-        style.dim(at.padStart(ats)),
+        options.style.dim(at.padStart(ats)),
         took.padStart(tooks),
-        timeLine(row, first, style),
+        timeLine(row, first, options),
         note(row.span)
       ]
         .join("  ")

@@ -109,6 +109,8 @@ export interface Service {
   readonly demand: (count: CountTokens) => Demand | undefined
   /** The instant of the call's deadline, on the same clock. */
   readonly deadline: Option.Option<bigint>
+  /** Whether its request must not run twice: then it is not sent again after it may have run. */
+  readonly once: boolean
   /** The attempts so far, oldest first. */
   readonly attempts: ReadonlyArray<Attempt>
   /** The outcome, if the call were answered now. */
@@ -158,6 +160,7 @@ class State implements Service {
     readonly startedAt: bigint,
     readonly deadline: Option.Option<bigint>,
     readonly span: Tracer.Span,
+    readonly once: boolean,
     private readonly demanded: ((count: CountTokens) => Demand) | undefined
   ) {}
 
@@ -247,7 +250,7 @@ class State implements Service {
  * Scope closes, so that a stream's root span ends with the stream.
  *
  * The call's clock starts here. `CallSettings.withDeadline` is read here, once. `demand` is asked for only where a
- * deployment has admission.
+ * deployment has admission. `once` says that the request must not run twice; it defaults to false.
  *
  * @since 0.1.0
  * @category constructors
@@ -257,6 +260,7 @@ export const run: {
     readonly name: string
     readonly attributes: Record<string, unknown>
     readonly demand?: ((count: CountTokens) => Demand) | undefined
+    readonly once?: boolean | undefined
   }): <A, E, R>(
     self: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
@@ -266,6 +270,7 @@ export const run: {
       readonly name: string
       readonly attributes: Record<string, unknown>
       readonly demand?: ((count: CountTokens) => Demand) | undefined
+      readonly once?: boolean | undefined
     }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
 } = dual(
@@ -276,6 +281,7 @@ export const run: {
       readonly name: string
       readonly attributes: Record<string, unknown>
       readonly demand?: ((count: CountTokens) => Demand) | undefined
+      readonly once?: boolean | undefined
     }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
     Effect.flatMap(
@@ -285,7 +291,7 @@ export const run: {
           Effect.flatMap(CallSettings, (settings) => {
             const startedAt = clock.unsafeCurrentTimeNanos()
             const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
-            const state = new State(startedAt, deadline, span, options.demand)
+            const state = new State(startedAt, deadline, span, options.once ?? false, options.demand)
             return Effect.addFinalizer((exit) => Effect.sync(() => state.annotate(exit))).pipe(
               Effect.zipRight(self),
               Effect.provideService(Call, state),

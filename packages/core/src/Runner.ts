@@ -72,6 +72,20 @@ export interface Runner<in out Target, in out F, in out E> {
     use: (target: Target) => Effect.Effect<A, F, R>,
     pause?: Pause
   ) => Effect.Effect<A, E, R | Call | Scope.Scope>
+  /** The deployments behind it, in order. Absent where it does not say; then it is asked as a whole. */
+  readonly members?: ReadonlyArray<Member<Target, F, E>> | undefined
+}
+
+/**
+ * One deployment of a runner, with what the policy does for it: its retries, and no other deployment. For requests that
+ * only one deployment can answer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Member<in out Target, in out F, in out E> {
+  readonly target: Target
+  readonly runner: Runner<Target, F, E>
 }
 
 /**
@@ -97,6 +111,8 @@ export interface Failure {
 export interface History {
   readonly attempts: ReadonlyArray<Attempt>
   readonly since: bigint
+  /** Whether the request must not run twice: then no error after which it may have run is recoverable. Defaults to false. */
+  readonly once?: boolean | undefined
 }
 
 /**
@@ -172,7 +188,7 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
       : effect
 
   const toError = (call: Call["Type"], failure: F): E =>
-    options.toError(failure, { attempts: [...call.attempts], since: call.startedAt })
+    options.toError(failure, { attempts: [...call.attempts], since: call.startedAt, once: call.once })
 
   // To be run uninterruptibly.
   const attempt = <A, R>(
@@ -285,7 +301,10 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
         }
         const sending = Effect.uninterruptibleMask((restore) => attempt(use, call, restore))
         return pause === undefined ? sending : Effect.zipRight(wait(call, pause), sending)
-      })
+      }),
+    get members() {
+      return [{ target, runner }]
+    }
   }
   return runner
 }
@@ -337,8 +356,14 @@ export const retry: {
     const limit = limitOf(schedule)
     const limited = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Option.isNone(limit) ? effect : Effect.provideService(effect, WaitLimit, limit)
-    return {
+    const retried: Runner<Target, F, E> = {
       primary: self.primary,
+      get members() {
+        return self.members?.map(({ runner, target }) => ({
+          target,
+          runner: runner === self ? retried : retry(runner, schedule)
+        }))
+      },
       execute: <A, R>(use: (target: Target) => Effect.Effect<A, F, R>, pause?: Pause) => {
         const attempt = (state: unknown, pause?: Pause): Effect.Effect<A, E, R | Call | Scope.Scope> =>
           Effect.catchAll(limited(self.execute(use, pause)), (error) =>
@@ -349,6 +374,7 @@ export const retry: {
         return attempt(schedule.initial, pause)
       }
     }
+    return retried
   }
 )
 
@@ -379,6 +405,7 @@ export const orElse: {
     const when = options?.when ?? isRecoverable
     return {
       primary: self.primary,
+      members: self.members && that.members ? [...self.members, ...that.members] : undefined,
       execute: (use, pause) =>
         Effect.catchAll(self.execute(use, pause), (error) => {
           if (!when(error)) return Effect.fail(error)
