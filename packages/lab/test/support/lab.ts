@@ -1,5 +1,5 @@
-import type { Policy, Request } from "@spillway/lab"
-import { Scenario, Simulation, Workload } from "@spillway/lab"
+import type { Policy, Request, Workload } from "@spillway/lab"
+import { Scenario, Simulation } from "@spillway/lab"
 import { Model } from "@spillway/emulator"
 
 export const gpt4o = Model.findOrGeneric("gpt-4o")
