@@ -9,37 +9,26 @@ const text = (name: string, word: string, description: string) =>
 const flag = (name: string, description: string) => Options.boolean(name).pipe(Options.withDescription(description))
 
 const options = {
-  trace: text("trace", "FILE", "Replay a record of traffic: CSV with TIMESTAMP, ContextTokens, GeneratedTokens"),
+  trace: text("trace", "FILE", "Replay a record: CSV with TIMESTAMP, ContextTokens, GeneratedTokens"),
   workload: text("workload", "NAME", "Make traffic up: steady (default), onoff, flash or diurnal"),
   model: text("model", "NAME", "Model of the deployments. Default gpt-4o"),
   ptus: text("ptus", "N", "PTUs of the provisioned deployment. Default 100"),
-  ptuTokens: text("ptu-tokens", "N", "Input tokens per minute a PTU is worth. Default: as documented for the model"),
-  load: text("load", "X", "Mean demand over the capacity of the PTUs, such as 1.5. Default: as recorded, or as usual"),
-  maxWait: text("max-wait", "TIME", "Longest wait of an interactive call, such as 4s or 500ms. Default 4s"),
-  batchMaxWait: text("batch-max-wait", "TIME", "Longest wait of a batch call. Default 60s"),
+  ptuTokens: text("ptu-tokens", "N", "Input tokens per minute a PTU is worth. Default: as documented"),
+  load: text("load", "X", "Mean demand over the PTUs' capacity, such as 1.5. Default: the traffic's own"),
+  maxWait: text("max-wait", "TIME", "Longest wait of interactive calls, such as 500ms. Default 4s"),
+  batchMaxWait: text("batch-max-wait", "TIME", "Longest wait of batch calls. Default 60s"),
   batchShare: text("batch-share", "X", "Share of calls that are batch, from 0 to 1. Default 0.4"),
-  maxTokens: text(
-    "max-tokens",
-    "HOW",
-    "max_tokens of the calls: a number for all, none, or such as 1.3x the answer's length. Default 1.3x"
-  ),
-  window: text("window", "TIME", "Depth of the PTUs' bucket. Azure does not document it. Default 10s"),
-  standardTpm: text("standard-tpm", "N", "Standard's quota in tokens per minute. Default: four times the PTUs"),
-  processes: text("processes", "N", "Client processes that share the traffic, not each other's knowledge. Default 1"),
-  sizeKnown: flag("size-known", "Let spillway trust the PTUs' size; without, it tries whether there is more"),
+  maxTokens: text("max-tokens", "HOW", "A number for all, none, or such as 1.3x the answer. Default 1.3x"),
+  window: text("window", "TIME", "Depth of the PTUs' bucket, which Azure does not tell. Default 10s"),
+  standardTpm: text("standard-tpm", "N", "Standard's tokens per minute. Default: four times the PTUs'"),
+  processes: text("processes", "N", "Client processes, each with a gate of its own. Default 1"),
+  sizeKnown: flag("size-known", "Let spillway trust the PTUs' size, and not look for more"),
   duration: text("duration", "TIME", "How long made-up traffic is measured. Default 240s"),
   seeds: text("seeds", "N", "How many times, with other chances each time. Default 5"),
-  prices: text(
-    "prices",
-    "IN,OUT,PTU",
-    "Dollars for a million input and output tokens at Standard, and for a PTU hour. Default 2.5,10,0.3"
-  ),
-  sweep: text(
-    "sweep",
-    "RANGES",
-    'Try a range of PTUs, of waits, or of both: ptus=50..200, "ptus=50..200 max-wait=0s..8s"'
-  ),
-  robustness: flag("robustness", "Try what becomes of it when estimates, size, hints or windows are not as expected"),
+  policies: text("policies", "LIST", "What to compare, such as spillway,published rule. Default: all"),
+  prices: text("prices", "IN,OUT,PTU", "$ for a million tokens and a PTU hour. Default 2.5,10,0.3"),
+  sweep: text("sweep", "RANGES", 'PTUs, waits or both: ptus=50..200 or "ptus=50..200 max-wait=0s..8s"'),
+  robustness: flag("robustness", "Try it with wrong estimates, sizes, hints and windows as well"),
   report: text("report", "FILE", "Write an HTML page with plots"),
   json: flag("json", "Print the numbers as one JSON object")
 }
@@ -52,11 +41,7 @@ export const simulate = Command.make("simulate", options, (written) =>
     Effect.promise(() => import("../simulate/Simulate.js")),
     ({ run }) => run(written)
   )
-).pipe(
-  Command.withDescription(
-    "Replay traffic in virtual time: what each policy costs, how long calls wait, how many PTUs to buy"
-  )
-)
+).pipe(Command.withDescription("Replay traffic in virtual time: what policies cost, who waits, how many PTUs to buy"))
 
 export const help: Help.Entry = {
   name: "simulate",
@@ -65,9 +50,9 @@ export const help: Help.Entry = {
     {
       title: "Examples",
       rows: [
-        ["spillway simulate --workload onoff", "What policies make of bursts"],
-        ["spillway simulate --trace calls.csv --ptus 300", "The same with your own traffic"],
-        ["spillway simulate --trace calls.csv --ptus 300 --sweep ptus=150..450", "How many PTUs to buy"]
+        ["simulate --workload onoff", "What policies make of bursts"],
+        ["simulate --trace calls.csv --ptus 300 --report page.html", "Your own traffic, as a page with plots"],
+        ["simulate --trace calls.csv --ptus 300 --sweep ptus=150..450", "How many PTUs to buy"]
       ]
     }
   ]

@@ -1,5 +1,6 @@
 /** What is asked of the lab, read from the options. Everything that is wrong with them is told at once. */
 import { Model } from "@spillway/emulator"
+import type { Policy } from "@spillway/lab"
 import { Comparison, Scenario, Workload } from "@spillway/lab"
 import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
@@ -25,6 +26,7 @@ export interface Question {
   readonly scenario: Omit<Scenario.Scenario, "traffic">
   readonly seeds: number
   readonly prices: Comparison.Prices
+  readonly policies: ReadonlyArray<Policy.Policy>
   readonly sweep: Option.Option<Ranges>
 }
 
@@ -65,6 +67,12 @@ const readPrices = (text: string): Comparison.Prices | undefined => {
   return inputPerMillion === undefined || outputPerMillion === undefined || ptuPerHour === undefined || more.length > 0
     ? undefined
     : { inputPerMillion, outputPerMillion, ptuPerHour }
+}
+
+const readPolicies = (text: string): ReadonlyArray<Policy.Policy> | undefined => {
+  const names = text.split(",").map((name) => name.trim().toLowerCase())
+  const chosen = Comparison.policies.filter((policy) => names.includes(policy.name.toLowerCase()))
+  return chosen.length === new Set(names).size ? chosen : undefined
 }
 
 const between = (low: number, high: number, steps: number, round: (value: number) => number): Some<number> => {
@@ -199,6 +207,13 @@ export const read = (written: Written): Question | ReadonlyArray<string> => {
       within(1, mostSeeds)(readWhole(text))
     ),
     prices: parse(written.prices, "prices", Comparison.listPrices, "three numbers such as 2.5,10,0.3", readPrices),
+    policies: parse(
+      written.policies,
+      "policies",
+      Comparison.policies,
+      `some of ${Comparison.policies.map((policy) => policy.name).join(", ")}, with commas between`,
+      readPolicies
+    ),
     sweep: Option.filter(
       Option.map(written.sweep, (text) =>
         parse<Ranges | undefined>(

@@ -106,7 +106,7 @@ export const run = (written: Written): Effect.Effect<void, Misuse, FileSystem.Fi
   Effect.gen(function* () {
     const question = Question.read(written)
     if (!("scenario" in question)) return yield* new Misuse({ problems: question })
-    const { prices, seeds, source, sweep } = question
+    const { policies, prices, seeds, source, sweep } = question
     yield* Option.match(written.report, { onNone: () => Effect.void, onSome: checkReport })
     const traffic: Scenario.Traffic =
       source._tag === "File"
@@ -115,7 +115,7 @@ export const run = (written: Written): Effect.Effect<void, Misuse, FileSystem.Fi
     const scenario: Scenario.Scenario = { ...question.scenario, traffic }
     const common = { scenario, seeds, prices }
 
-    const compared = yield* watched("policies", (onProgress) => Comparison.run({ ...common, onProgress }))
+    const compared = yield* watched("policies", (onProgress) => Comparison.run({ ...common, policies, onProgress }))
     const swept = yield* Option.match(sweep, {
       onNone: () => Effect.succeedNone,
       onSome: (ranges) =>
