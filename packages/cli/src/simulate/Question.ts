@@ -3,6 +3,7 @@ import { Model } from "@spillway/emulator"
 import type { Policy } from "@spillway/lab"
 import { Comparison, Scenario, Workload } from "@spillway/lab"
 import * as Arr from "effect/Array"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type { Written } from "../commands/simulate.js"
 
@@ -112,7 +113,7 @@ const quote = (text: string): string => JSON.stringify(text.length > 60 ? `${tex
 const mostSeeds = 1000
 
 /** Reads the options. The left side lists what is wrong with them. */
-export const read = (written: Written): Question | ReadonlyArray<string> => {
+export const read = (written: Written): Either.Either<Question, ReadonlyArray<string>> => {
   const problems: Array<string> = []
   const parse = <A>(
     option: Option.Option<string>,
@@ -227,7 +228,7 @@ export const read = (written: Written): Question | ReadonlyArray<string> => {
       (ranges) => ranges !== undefined
     )
   }
-  return problems.length > 0 ? problems : question
+  return problems.length > 0 ? Either.left(problems) : Either.right(question)
 }
 
 const provisionable = Object.values(Model.catalogue)

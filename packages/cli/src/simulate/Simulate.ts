@@ -104,8 +104,7 @@ const checkReport = (path: string): Effect.Effect<void, Misuse, FileSystem.FileS
 /** Answers the question that the options put. */
 export const run = (written: Written): Effect.Effect<void, Misuse, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const question = Question.read(written)
-    if (!("scenario" in question)) return yield* new Misuse({ problems: question })
+    const question = yield* Effect.mapError(Question.read(written), (problems) => new Misuse({ problems }))
     const { policies, prices, seeds, source, sweep } = question
     yield* Option.match(written.report, { onNone: () => Effect.void, onSome: checkReport })
     const traffic: Scenario.Traffic =
