@@ -214,7 +214,7 @@ export const events = <A, E>(
       Option.isSome(packets)
         ? Effect.succeed(packets.value)
         : Effect.sync(() => {
-            reader.fail(Reply.cutOff(cut))
+            reader.fail(Reply.cutOff(cut, {}))
             return Chunk.empty<Uint8Array>()
           })
     )

@@ -52,15 +52,31 @@ export const fail = (runner: Service, failure: Reply.Failure): Effect.Effect<nev
     Effect.fail(Reply.toError(runner.primary.deployment, failure, { attempts: [...attempts], since: startedAt, once }))
   )
 
-/** What was checked here, or `BadRequest` without attempts. @internal */
+/**
+ * The request, if it can be right, its parameters noted on the call's span; or `BadRequest` without attempts. What a program
+ * hands over may do anything when it is looked at, so even that is tried.
+ *
+ * @internal
+ */
 export const valid = <A>(
   runner: Service,
-  checked: Either.Either<A, ParseResult.ParseError>
+  check: () => Either.Either<A, ParseResult.ParseError>,
+  describe: (request: A) => Record<string, unknown>
 ): Effect.Effect<A, CallError, Call.Call> =>
-  Either.match(checked, {
-    onLeft: (issue) => fail(runner, Reply.refused(Reply.pathOf(issue))),
-    onRight: (value) => Effect.succeed(value)
-  })
+  Effect.try({ try: check, catch: () => Reply.refused("request") }).pipe(
+    Effect.flatMap(Either.mapLeft((issue) => Reply.refused(Reply.pathOf(issue)))),
+    Effect.filterOrFail(isJson, () => Reply.refused("body")),
+    Effect.tap((request) => Effect.annotateCurrentSpan(defined(describe(request)))),
+    Effect.catchAll((failure) => fail(runner, failure))
+  )
+
+const isJson = (request: unknown): boolean => {
+  try {
+    return JSON.stringify(request)?.startsWith("{") === true
+  } catch {
+    return false
+  }
+}
 
 /** A stream whose output has begun. @internal */
 export interface Begun<A> {
@@ -88,7 +104,7 @@ export const begin = <A>(
         const begun = yield* EventStream.open(reply, protocol, target.limits)
         const span = yield* Effect.option(Effect.currentSpan)
         return { ...begun, protocol, span, target }
-      }).pipe(Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Reply.cutOff("timeout") }))
+      }).pipe(Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Reply.cutOff("timeout", {}) }))
     )
     const { protocol, reader, span, target } = opened
     yield* Effect.addFinalizer(() =>

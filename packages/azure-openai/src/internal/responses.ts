@@ -113,12 +113,12 @@ export const createResponse = (request: ResponseRequest): Effect.Effect<Response
   Effect.flatMap(Deployment, (all) => {
     const runner = follow(all, request.previous_response_id)
     return Effect.gen(function* () {
-      const body = yield* Operation.valid(runner, validate(request))
+      const body = yield* Operation.valid(runner, () => validate(request), requestAttributes)
       const response = yield* runner.execute((target) =>
         Effect.flatMap(target.post("responses", body), (reply) => read(reply, target))
       )
       return yield* answered(runner, response)
-    }).pipe(Operation.call(runner, "chat", requestAttributes(request), { once: once(request), body: request }), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", {}, { once: once(request), body: request }), Effect.scoped)
   })
 
 /**
@@ -159,24 +159,19 @@ export const beginResponseStream = (
 ): Effect.Effect<ResponseStreaming, CallError, Deployment | Scope.Scope> =>
   Effect.flatMap(Deployment, (all) => {
     const runner = follow(all, request.previous_response_id)
-    return Effect.flatMap(Operation.valid(runner, validateStream(request)), (valid) =>
-      Operation.begin(runner, {
-        request: {
-          method: "POST",
-          operation: "responses",
-          body: { ...valid, stream: true },
-          headers: { accept: "text/event-stream" }
-        },
-        protocol: (reply, target) => new ResponseProtocol(reply, target.responses)
-      })
-    ).pipe(
-      Operation.call(
-        runner,
-        "chat",
-        { ...requestAttributes(request), [attributes.stream]: true },
-        { once: once(request), body: request }
-      )
-    )
+    return Effect.flatMap(
+      Operation.valid(runner, () => validateStream(request), requestAttributes),
+      (valid) =>
+        Operation.begin(runner, {
+          request: {
+            method: "POST",
+            operation: "responses",
+            body: { ...valid, stream: true },
+            headers: { accept: "text/event-stream" }
+          },
+          protocol: (reply, target) => new ResponseProtocol(reply, target.responses)
+        })
+    ).pipe(Operation.call(runner, "chat", { [attributes.stream]: true }, { once: once(request), body: request }))
   })
 
 /**
