@@ -212,7 +212,7 @@ describe("FetchBridge", () => {
   it.effect("errors the body of a stream that breaks", () =>
     Effect.gen(function* () {
       const { layer: tracer, tree } = recorder()
-      const fetch = yield* fetchOver(wire([{ headers: sse, pieces: [...chatEvents("Hel").slice(0, 3)] }])).pipe(
+      const fetch = yield* fetchOver(wire([{ headers: sse, pieces: chatEvents("Hel").slice(0, 3) }])).pipe(
         Effect.provide(tracer)
       )
       const response = yield* Effect.promise(() => fetch(url, post({ ...request, stream: true })))
