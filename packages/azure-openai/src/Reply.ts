@@ -38,6 +38,20 @@ export interface Failure extends Runner.Failure {
   readonly reason?: CallError.Reason
   readonly categories?: ReadonlyArray<string>
   readonly gaveUp?: Admission.GaveUp
+  /** The reply as it came, for those who hand it on. No error is made from its body. */
+  readonly reply?: RawReply | undefined
+}
+
+/**
+ * A reply as another client would have to see it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RawReply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly body: string
 }
 
 /**
@@ -101,6 +115,7 @@ export const classify = (refusal: Refusal): Failure => {
   const id = requestId(headers)
   const base = {
     status,
+    reply: { status, headers, body: refusal.body },
     errorType: String(status),
     retryAfter: Option.none<Duration.Duration>(),
     again: false,
@@ -179,6 +194,19 @@ export const classifyInStream = (event: {
   }
   const retryAfter = RetryAfter.fromHeaders(headers, event.now)
   const code = error.code ?? error.type
+  // As it would have come in place of the stream.
+  const asReply = (status: number): RawReply => ({
+    status,
+    headers: { ...headers, "content-type": "application/json" },
+    body: JSON.stringify({
+      error: {
+        code: error.code ?? null,
+        type: error.type ?? null,
+        param: error.param ?? null,
+        message: error.message ?? ""
+      }
+    })
+  })
   const base: Omit<Failure, "_tag"> = {
     ...success(event.headers, event.status),
     errorType: code ?? "stream_error",
@@ -193,15 +221,21 @@ export const classifyInStream = (event: {
     (nameless && throttleWords.test(error.message ?? "")) ||
     (nameless && (Option.isSome(retryAfter) || exhausted))
   ) {
-    return { ...base, _tag: "RateLimited", errorType: "429", again: true, retryAfter }
+    return { ...base, _tag: "RateLimited", errorType: "429", again: true, retryAfter, reply: asReply(429) }
   }
   if (named.includes("content_filter") || error.innerCode === "ResponsibleAIPolicyViolation") {
-    return { ...base, _tag: "ContentFiltered", errorType: "content_filter", categories: error.categories }
+    return {
+      ...base,
+      _tag: "ContentFiltered",
+      errorType: "content_filter",
+      categories: error.categories,
+      reply: asReply(400)
+    }
   }
   if (named.some((name) => /^(invalid_|context_length_exceeded|unsupported_)/.test(name))) {
-    return { ...base, _tag: "BadRequest", param: error.param }
+    return { ...base, _tag: "BadRequest", param: error.param, reply: asReply(400) }
   }
-  return { ...base, _tag: "Unavailable", reason: "server", again: true, retryAfter }
+  return { ...base, _tag: "Unavailable", reason: "server", again: true, retryAfter, reply: asReply(500) }
 }
 
 /**

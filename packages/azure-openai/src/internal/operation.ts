@@ -82,6 +82,9 @@ const isJson = (request: unknown): boolean => {
 export interface Begun<A> {
   readonly served: Call.Served
   readonly events: Stream.Stream<A, StreamBroken>
+  /** The same as it came over the wire. One of both can be run, once. */
+  readonly bytes: Stream.Stream<Uint8Array, StreamBroken>
+  readonly reply: Opened
 }
 
 /**
@@ -97,16 +100,15 @@ export const begin = <A>(
   Effect.gen(function* () {
     const call = yield* Call.Call
     const root = yield* Effect.option(Effect.currentSpan)
-    const opened = yield* runner.execute((target) =>
+    const { begun, protocol, reply, span, target } = yield* runner.execute((target) =>
       Effect.gen(function* () {
         const reply = yield* target.open(options.request)
         const protocol = options.protocol(reply, target)
         const begun = yield* EventStream.open(reply, protocol, target.limits)
         const span = yield* Effect.option(Effect.currentSpan)
-        return { ...begun, protocol, span, target }
+        return { begun, protocol, reply, span, target }
       }).pipe(Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Reply.cutOff("timeout", {}) }))
     )
-    const { protocol, reader, span, target } = opened
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         // The attempt's scope, where admission settles, closes after this one.
@@ -116,7 +118,7 @@ export const begin = <A>(
       })
     )
     const served = yield* Call.served(runner.primary)
-    const events = EventStream.events(opened, {
+    const ending: EventStream.Options<StreamBroken> = {
       limits: target.limits,
       deadline: call.deadline,
       onBroken: (failure) =>
@@ -125,13 +127,13 @@ export const begin = <A>(
           return Effect.fail(
             Reply.toStreamBroken(target.deployment, failure, {
               text: protocol.text(),
-              events: reader.taken,
+              events: begun.reader.taken,
               attempts: call.attempts
             })
           )
         })
-    })
-    return { served, events }
+    }
+    return { served, events: EventStream.events(begun, ending), bytes: EventStream.bytes(begun, ending), reply }
   })
 
 /**
@@ -141,7 +143,7 @@ export const begin = <A>(
  * @internal
  */
 export const streamed = <A>(
-  begun: Effect.Effect<Begun<A>, CallError, Deployment | Scope.Scope>
+  begun: Effect.Effect<Pick<Begun<A>, "events">, CallError, Deployment | Scope.Scope>
 ): Stream.Stream<A, CallError | StreamBroken, Deployment> =>
   Stream.unwrap(
     Effect.map(Scope.make(), (scope) =>
