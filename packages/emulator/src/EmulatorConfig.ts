@@ -9,6 +9,7 @@ import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as Path from "./internal/path.js"
 import * as Model from "./Model.js"
 
 // Exact, so that a wrong value is one problem and not also "Expected undefined".
@@ -66,7 +67,11 @@ const common = {
   /** What the estimate takes for `max_tokens` when a request names none. Defaults to the model's: 640 for gpt-4o. */
   defaultMaxTokens: optional(PositiveInt),
   /** Length of the made-up answers, in tokens, unless the request cuts them. Defaults to 16 to 80. */
-  answerTokens: optional(answerTokens)
+  answerTokens: optional(answerTokens),
+  /** How what is streamed is filtered: held back until vetted (the default), at once with the verdict after it, or not, because the filter is down. */
+  contentFilter: optional(Schema.Literal("default", "asynchronous", "unavailable")),
+  /** How many tokens the content filter vets together: the length of a burst. Defaults to 16. */
+  burstTokens: optional(PositiveInt)
 }
 
 /**
@@ -214,13 +219,6 @@ export interface Problem {
   readonly message: string
 }
 
-const renderPath = (path: ReadonlyArray<PropertyKey>): string =>
-  path.reduce<string>(
-    (text, part) =>
-      typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`,
-    ""
-  )
-
 const decodeEither = Schema.decodeUnknownEither(EmulatorConfig, { errors: "all", onExcessProperty: "error" })
 
 /**
@@ -247,7 +245,7 @@ export const decode = (input: unknown): Effect.Effect<EmulatorConfig, InvalidCon
     (error) =>
       new InvalidConfig({
         problems: ParseResult.ArrayFormatter.formatErrorSync(error).map((issue) => ({
-          path: renderPath(issue.path),
+          path: Path.render(issue.path),
           message: issue.message
         }))
       })

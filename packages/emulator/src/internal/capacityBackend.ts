@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
 import type { EmulatorConfig } from "../EmulatorConfig.js"
 import * as ErrorReply from "../ErrorReply.js"
 import type * as Wire from "../Wire.js"
@@ -10,7 +10,7 @@ import * as Capacity from "./capacity.js"
 import * as Chat from "./chat.js"
 import { type Deployment, resolve } from "./deployment.js"
 import type { Backend, Call } from "./front.js"
-import * as InvalidRequest from "./invalidRequest.js"
+import * as Pace from "./pace.js"
 
 interface Served {
   readonly deployment: Deployment
@@ -43,7 +43,7 @@ export const make = (
         const target = served.get(call.deployment)
         return target === undefined
           ? Effect.succeed(call.stamp(ErrorReply.deploymentNotFound))
-          : Effect.map(respondChat(call, target, { random, region: options.region, time }), call.stamp)
+          : Effect.map(respondIn(call, target, { random, region: options.region, time }), call.stamp)
       }
     }
   })
@@ -77,101 +77,49 @@ const throttledReply = (
   return { ...reply, headers: { ...throttled.headers, ...reply.headers } }
 }
 
-/** How long a deployment takes for one answer. */
-interface Pace {
-  readonly firstTokenMs: number
-  readonly msPerToken: number
-}
-
-const pace = (deployment: Deployment, random: Random.Random): Effect.Effect<Pace> => {
-  const { firstTokenMs, jitter, tokensPerSecond } = deployment.latency
-  return Effect.map(jitter === 0 ? Effect.succeed(0.5) : random.next, (draw) => {
-    const factor = 1 + jitter * (2 * draw - 1)
-    return { firstTokenMs: firstTokenMs * factor, msPerToken: (1000 / tokensPerSecond) * factor }
-  })
-}
-
-const duration = ({ firstTokenMs, msPerToken }: Pace, tokens: number): number =>
-  Math.round(firstTokenMs + tokens * msPerToken)
-
-const usageAfter = (
-  completion: Chat.Completion,
-  { firstTokenMs, msPerToken }: Pace,
-  elapsed: number
-): Capacity.Usage => ({
-  promptTokens: completion.usage.promptTokens,
-  completionTokens: Math.min(
-    completion.usage.completionTokens,
-    completion.texts.length * Math.max(0, Math.floor((elapsed - firstTokenMs) / msPerToken))
-  )
-})
-
-/** What the model makes of a request: an answer, or the reply that refuses it. */
-const judge = (
-  deployment: Deployment,
-  decoded: Either.Either<Chat.ChatRequest, Wire.Reply>
-): Either.Either<Chat.Completion, Wire.Reply> =>
-  Either.flatMap(decoded, (request) => {
-    const refusal = Chat.refusal(deployment, request)
-    return refusal === undefined
-      ? Either.right(Chat.complete(request, deployment.answerTokens, deployment.model.maxOutputTokens))
-      : Either.left(refusal)
-  })
-
-const demand = Either.match({
-  onLeft: (): Capacity.Demand => ({ promptTokens: 0, maxTokens: undefined, choices: 1 }),
-  onRight: (request: Chat.ChatRequest): Capacity.Demand => ({
-    promptTokens: Chat.promptTokens(request),
-    maxTokens: Chat.maxTokens(request),
-    choices: Chat.choices(request)
-  })
-})
-
-const respondChat = (
+const respondIn = (
   call: Call,
   { capacity, deployment }: Served,
   { random, region, time }: Surroundings
-): Effect.Effect<Wire.Reply> => {
-  const { model } = deployment
-  if (model.operation !== "chat") {
-    return Effect.succeed(ErrorReply.operationNotSupported(call.operation.label, model.name))
-  }
-  const decoded = Chat.decode(call.body)
-  if (Either.isRight(decoded) && decoded.right.stream === true)
-    return Effect.succeed(InvalidRequest.notEmulated("stream"))
-
-  // Capacity is asked before the request is judged: the limit is the gateway's, the judgement the model's.
-  return Effect.acquireUseRelease(
-    Effect.all({
-      admitted: capacity.admit(demand(decoded)),
-      pace: pace(deployment, random),
-      began: time.now,
-      judgement: Effect.sync(() => judge(deployment, decoded))
-    }),
-    ({ admitted, judgement, pace }) =>
-      Either.match(judgement, {
-        onLeft: (refusal) =>
-          Effect.as(pause(deployment.latency.rejectionMs), {
-            ...refusal,
-            headers: { ...admitted.headers, ...refusal.headers }
-          }),
-        onRight: (completion) =>
-          Effect.zipRight(
-            pause(duration(pace, completion.longest)),
-            Chat.reply(completion, { model: model.name, id: call.id, headers: admitted.headers })
-          )
-      }),
-    ({ admitted, began, judgement, pace }, exit) =>
-      Either.match(judgement, {
-        onLeft: () => admitted.settle(undefined),
-        onRight: (completion) =>
-          Exit.isSuccess(exit)
-            ? admitted.settle(completion.usage)
-            : Effect.flatMap(time.now, (now) => admitted.settle(usageAfter(completion, pace, now - began)))
-      })
-  ).pipe(
+): Effect.Effect<Wire.Reply, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { model } = deployment
+    if (model.operation !== "chat") return ErrorReply.operationNotSupported(call.operation.label, model.name)
+    const work = Chat.read(call.body, deployment)
+    const pace = yield* Pace.draw(deployment, random)
+    const began = yield* time.now
+    // Capacity is asked before the request is judged: the limit is the gateway's, the judgement the model's.
+    const { admitted, judgement } = yield* Effect.acquireRelease(
+      Effect.map(capacity.admit(work.demand), (admitted) => ({ admitted, judgement: work.judge() })),
+      ({ admitted, judgement }) =>
+        Either.match(judgement, {
+          onLeft: () => admitted.settle(undefined),
+          onRight: (job) =>
+            Effect.flatMap(time.now, (now) => admitted.settle(job.usage(Pace.tokensBy(pace, now - began))))
+        })
+    )
+    return yield* Either.match(judgement, {
+      onLeft: (refusal) =>
+        Effect.as(pause(deployment.latency.rejectionMs), {
+          ...refusal,
+          headers: { ...admitted.headers, ...refusal.headers }
+        }),
+      onRight: (job) =>
+        job.reply({
+          time,
+          began,
+          pace,
+          model: model.name,
+          id: call.id,
+          host: call.host,
+          headers: admitted.headers,
+          contentFilter: deployment.contentFilter,
+          burstTokens: deployment.burstTokens,
+          ended: call.ended
+        })
+    })
+  }).pipe(
     Effect.catchAll((throttled) =>
       Effect.as(pause(deployment.latency.rejectionMs), throttledReply(call, deployment, region, throttled))
     )
   )
-}

@@ -1,5 +1,6 @@
 import type { Deployment as Config } from "../EmulatorConfig.js"
 import * as Model from "../Model.js"
+import type * as ContentFilter from "./contentFilter.js"
 
 /** A deployment with every default filled in. */
 export type Deployment = Provisioned | Standard
@@ -15,6 +16,8 @@ interface Common {
   }
   readonly defaultMaxTokens: number
   readonly answerTokens: { readonly min: number; readonly max: number }
+  readonly contentFilter: ContentFilter.Mode
+  readonly burstTokens: number
 }
 
 export interface Provisioned extends Common {
@@ -42,7 +45,9 @@ export const resolve = (config: Config): Deployment => {
       rejectionMs: config.latency?.rejectionMs ?? 0
     },
     defaultMaxTokens: config.defaultMaxTokens ?? model.defaultMaxTokens,
-    answerTokens: config.answerTokens ?? { min: 16, max: 80 }
+    answerTokens: config.answerTokens ?? { min: 16, max: 80 },
+    contentFilter: config.contentFilter ?? "default",
+    burstTokens: config.burstTokens ?? 16
   }
   if (config.kind === "provisioned") {
     const tokensPerPtu = config.inputTokensPerMinutePerPtu ?? model.inputTokensPerMinutePerPtu ?? 0

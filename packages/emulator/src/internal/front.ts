@@ -3,6 +3,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as ErrorReply from "../ErrorReply.js"
 import type * as Wire from "../Wire.js"
 import { guid } from "./hash.js"
@@ -19,14 +20,20 @@ export interface Call {
   readonly body: Readonly<Record<PropertyKey, unknown>>
   /** Tells this request from every other. */
   readonly id: string
+  /** Host and port the caller addressed. */
+  readonly host: string
+  readonly headers: Readonly<Record<string, string>>
   /** Puts Azure's usual headers on a reply; the reply's own win. */
   readonly stamp: (reply: Wire.Reply) => Wire.Reply
+  /** Says that the last of the reply was handed over; unsaid, a caller that stops reading has gone away. */
+  readonly ended: Effect.Effect<void>
 }
 
 /** What stands behind the front door. */
 export interface Backend {
   readonly has: (deployment: string) => boolean
-  readonly respond: (call: Call) => Effect.Effect<Wire.Reply, Wire.Dropped>
+  /** The scope is that of the exchange: it closes when the reply is complete, or when its reader has gone. */
+  readonly respond: (call: Call) => Effect.Effect<Wire.Reply, Wire.Dropped, Scope.Scope>
 }
 
 export interface Options {
@@ -77,7 +84,7 @@ const admit = (
   backend: Backend,
   request: Wire.Request,
   { address, body, deployment }: Received
-): Either.Either<Omit<Call, "id" | "stamp">, Wire.Reply> => {
+): Either.Either<Omit<Call, "id" | "stamp" | "ended">, Wire.Reply> => {
   const route = Route.match(request.method, address)
   if (route === undefined) return Either.left(ErrorReply.resourceNotFound)
   const denied = denial(request, route, options.apiKeys)
@@ -88,6 +95,8 @@ const admit = (
   return Either.right({
     deployment,
     operation: route.operation,
+    host: request.host,
+    headers: request.headers,
     apiVersion: route.style === "dated" ? address.apiVersion : undefined,
     body: body.value
   })
@@ -98,7 +107,7 @@ export const make = (
   options: Options,
   journal: Journal,
   backend: Backend
-): ((request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped>) => {
+): ((request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped, Scope.Scope>) => {
   let received = 0
   return (request) =>
     Effect.suspend(() => {
@@ -129,10 +138,11 @@ export const make = (
           headers: { ...request.headers },
           body: request.body === "" ? undefined : Option.getOrElse(arrival.body, () => request.body)
         },
-        Either.match(call, {
-          onLeft: (reply) => Effect.succeed(stamp(reply)),
-          onRight: (accepted) => backend.respond({ ...accepted, id, stamp })
-        })
+        (ended) =>
+          Either.match(call, {
+            onLeft: (reply) => Effect.succeed(stamp(reply)),
+            onRight: (accepted) => backend.respond({ ...accepted, id, stamp, ended })
+          })
       )
     })
 }

@@ -17,6 +17,13 @@ export const maxTokensUnsupported: Wire.Reply = invalidRequest(
   "unsupported_parameter"
 )
 
+/** 400: options of a stream, and no stream. */
+export const streamOptionsWithoutStream: Wire.Reply = invalidRequest(
+  "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+  "stream_options",
+  null
+)
+
 /** 400: a parameter is missing. */
 export const missingParameter = (param: string): Wire.Reply =>
   invalidRequest(`Missing required parameter: '${param}'.`, param, "missing_required_parameter")
@@ -48,12 +55,3 @@ export const missingModel: Wire.Reply = error(400, {
   param: null,
   code: null
 })
-
-/** 400 that Azure never sends: the request asks for something the emulator does not do. */
-export const notEmulated = (param: string): Wire.Reply =>
-  error(400, {
-    message: `@spillway/emulator does not emulate '${param}' yet.`,
-    type: "invalid_request_error",
-    param,
-    code: "NotEmulated"
-  })

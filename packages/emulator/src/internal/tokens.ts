@@ -10,3 +10,14 @@ export const estimateMessages = (texts: Iterable<string>): number => {
   for (const text of texts) total += estimate(text) + 1
   return total
 }
+
+/** Cuts a text into as many pieces as the estimate says, at least one, and between characters; an empty text into none. */
+export const split = (text: string): ReadonlyArray<string> => {
+  const characters = Array.from(text)
+  const pieces = Math.min(characters.length, Math.max(1, estimate(text)))
+  return Array.from({ length: pieces }, (_, index) =>
+    characters
+      .slice(Math.floor((index * characters.length) / pieces), Math.floor(((index + 1) * characters.length) / pieces))
+      .join("")
+  )
+}
