@@ -93,7 +93,7 @@ export class Emulator extends Context.Tag("@spillway/emulator/Emulator")<Emulato
  * @category layers
  */
 export const layer = (config: EmulatorConfig.EmulatorConfig = EmulatorConfig.defaults): Layer.Layer<Emulator> =>
-  Layer.effect(
+  Layer.scoped(
     Emulator,
     Effect.gen(function* () {
       const valid = yield* Effect.orDie(EmulatorConfig.decode(config))

@@ -71,7 +71,14 @@ const common = {
   /** How what is streamed is filtered: held back until vetted (the default), at once with the verdict after it, or not, because the filter is down. */
   contentFilter: optional(Schema.Literal("default", "asynchronous", "unavailable")),
   /** How many tokens the content filter vets together: the length of a burst. Defaults to 16. */
-  burstTokens: optional(PositiveInt)
+  burstTokens: optional(PositiveInt),
+  /**
+   * How a streamed response of the Responses API is throttled: inside a stream of status 200, in one of the orders of {@link InStreamThrottle}, or with a real
+   * 429 (`status`). Defaults to `failedThenError`.
+   */
+  responsesThrottle: optional(
+    Schema.Literal("failedThenError", "createdThenErrorThenFailed", "errorAtOne", "errorAtTwo", "failedAlone", "status")
+  )
 }
 
 /**

@@ -70,6 +70,8 @@ export type StreamEnd = "done" | "cut" | "reset" | "silent" | "filtered"
  */
 export interface Script {
   readonly deployments: Readonly<Record<string, ReadonlyArray<Step>>>
+  /** The replies to requests about stored responses; undefined: they are answered from what was stored. */
+  readonly retrievals: ReadonlyArray<Step> | undefined
 }
 
 /**
@@ -89,7 +91,8 @@ const lowerCase = (headers: Readonly<Record<string, string>> = {}): Record<strin
 const delay = (options: Timing): Duration.Duration => Duration.decode(options.after ?? Duration.zero)
 
 /**
- * Makes a script. A deployment that it does not list does not exist: 404 `DeploymentNotFound`.
+ * Makes a script. A deployment that it does not list does not exist: 404 `DeploymentNotFound`. Requests about a stored response (get, cancel, delete) name no
+ * deployment: they are answered from what {@link answer} has made, or play `retrievals`.
  *
  * @example
  * ```ts
@@ -109,9 +112,10 @@ const delay = (options: Timing): Duration.Duration => Duration.decode(options.af
  * @since 0.1.0
  * @category constructors
  */
-export const make = (deployments: Readonly<Record<string, ReadonlyArray<Step>>>): Script => ({
-  deployments: Record.map(deployments, (steps) => steps)
-})
+export const make = (
+  deployments: Readonly<Record<string, ReadonlyArray<Step>>>,
+  options: { readonly retrievals?: ReadonlyArray<Step> | undefined } = {}
+): Script => ({ deployments: Record.map(deployments, (steps) => steps), retrievals: options.retrievals })
 
 /**
  * Answers, whole or as a stream, as the request wants it. Without `text` the answer is made up from the request; with it, this text, whatever

@@ -39,3 +39,6 @@ export const makeUp = (
   }
   return { pieces, cut: tokens < wanted }
 }
+
+/** One word, for where a word is all that is wanted. */
+export const word = (subject: string): string => words[numbers(hash(subject))(words.length)] ?? "the"

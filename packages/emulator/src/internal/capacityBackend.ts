@@ -7,10 +7,14 @@ import type { EmulatorConfig } from "../EmulatorConfig.js"
 import * as ErrorReply from "../ErrorReply.js"
 import type * as Wire from "../Wire.js"
 import * as Capacity from "./capacity.js"
-import * as Chat from "./chat.js"
 import { type Deployment, resolve } from "./deployment.js"
 import type { Backend, Call } from "./front.js"
+import type { Job } from "./job.js"
 import * as Pace from "./pace.js"
+import * as ResponseStore from "./responseStore.js"
+import * as Retrieval from "./retrieval.js"
+import * as Throttle from "./throttle.js"
+import * as Work from "./work.js"
 
 interface Served {
   readonly deployment: Deployment
@@ -21,14 +25,21 @@ export interface CapacityBackend extends Backend {
   readonly utilization: (deployment: string) => Effect.Effect<Option.Option<number>>
 }
 
-/** Answers as long as the deployment has capacity for it. */
+/** Answers as long as the deployment has capacity for it. What runs in the background runs in the scope. */
 export const make = (
   config: EmulatorConfig,
   options: { readonly region: string; readonly seed: string },
   time: Capacity.Timeline
-): Effect.Effect<CapacityBackend> =>
+): Effect.Effect<CapacityBackend, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const random = Random.make(options.seed)
+    const surroundings: Surroundings = {
+      random: Random.make(options.seed),
+      region: options.region,
+      store: yield* ResponseStore.make,
+      scope: yield* Effect.scope,
+      time
+    }
+    const { store } = surroundings
     const served = new Map<string, Served>()
     for (const deployment of config.deployments.map(resolve)) {
       served.set(deployment.name, { deployment, capacity: yield* Capacity.make(deployment, time) })
@@ -41,68 +52,85 @@ export const make = (
       },
       respond: (call) => {
         const target = served.get(call.deployment)
-        return target === undefined
-          ? Effect.succeed(call.stamp(ErrorReply.deploymentNotFound))
-          : Effect.map(respondIn(call, target, { random, region: options.region, time }), call.stamp)
-      }
+        return Effect.map(
+          target === undefined
+            ? Effect.succeed(ErrorReply.deploymentNotFound)
+            : Effect.catchAll(respondIn(call, target, surroundings), (throttled) =>
+                Effect.as(
+                  pause(target.deployment.latency.rejectionMs),
+                  Throttle.reply(call, target.deployment, options.region, throttled)
+                )
+              ),
+          call.stamp
+        )
+      },
+      maker: (host, id) => store.find(host, id)?.deployment,
+      retrieve: (retrieval) => Effect.map(Retrieval.respond(retrieval, store, time), retrieval.stamp)
     }
   })
 
 interface Surroundings {
   readonly random: Random.Random
   readonly region: string
+  readonly store: ResponseStore.Store
+  readonly scope: Scope.Scope
   readonly time: Capacity.Timeline
 }
 
 const pause = (ms: number): Effect.Effect<void> => (ms > 0 ? Effect.sleep(ms) : Effect.void)
 
-const throttledReply = (
-  call: Call,
-  deployment: Deployment,
-  region: string,
-  throttled: Capacity.Throttled
-): Wire.Reply => {
-  const reply =
-    throttled.limit === "throughput"
-      ? ErrorReply.throughputExceeded(throttled)
-      : ErrorReply.rateLimitReached({
-          limit: throttled.limit,
-          deployment: deployment.name,
-          model: deployment.model.name,
-          region,
-          apiVersion: call.apiVersion,
-          operation: call.operation.id,
-          retryAfterMs: throttled.retryAfterMs
-        })
-  return { ...reply, headers: { ...throttled.headers, ...reply.headers } }
+/** What a call was let in to: a job, or the model's refusal, and what settles its charge when the exchange ends. */
+interface Taken {
+  readonly headers: Readonly<Record<string, string>>
+  readonly judgement: Either.Either<Job, Wire.Reply>
+  readonly settle: Effect.Effect<void>
+}
+
+const takeOn = (
+  { headers, settle }: Capacity.Admitted,
+  judgement: Taken["judgement"],
+  pace: Pace.Pace,
+  began: number,
+  { scope, time }: Surroundings
+): Effect.Effect<Taken> => {
+  if (Either.isLeft(judgement)) return Effect.succeed({ headers, judgement, settle: settle(undefined) })
+  const { background, usage } = judgement.right
+  const settled = Effect.flatMap(time.now, (now) => settle(usage(Pace.tokensBy(pace, now - began))))
+  if (background === undefined) return Effect.succeed({ headers, judgement, settle: settled })
+  // It goes on without its caller, and is charged for when it is done or cancelled.
+  const going = Effect.race(Effect.sleep(Pace.timeOf(pace, background.length)), background.cancelled)
+  return Effect.as(Effect.forkIn(Effect.ensuring(Effect.interruptible(going), settled), scope), {
+    headers,
+    judgement,
+    settle: Effect.void
+  })
 }
 
 const respondIn = (
   call: Call,
   { capacity, deployment }: Served,
-  { random, region, time }: Surroundings
-): Effect.Effect<Wire.Reply, never, Scope.Scope> =>
+  surroundings: Surroundings
+): Effect.Effect<Wire.Reply, Capacity.Throttled, Scope.Scope> =>
   Effect.gen(function* () {
+    const { random, store, time } = surroundings
     const { model } = deployment
-    if (model.operation !== "chat") return ErrorReply.operationNotSupported(call.operation.label, model.name)
-    const work = Chat.read(call.body, deployment)
+    const unsupported = Work.unsupported(call, deployment)
+    if (unsupported !== undefined) return unsupported
+    const work = Work.read(call, deployment, store)
     const pace = yield* Pace.draw(deployment, random)
     const began = yield* time.now
     // Capacity is asked before the request is judged: the limit is the gateway's, the judgement the model's.
-    const { admitted, judgement } = yield* Effect.acquireRelease(
-      Effect.map(capacity.admit(work.demand), (admitted) => ({ admitted, judgement: work.judge() })),
-      ({ admitted, judgement }) =>
-        Either.match(judgement, {
-          onLeft: () => admitted.settle(undefined),
-          onRight: (job) =>
-            Effect.flatMap(time.now, (now) => admitted.settle(job.usage(Pace.tokensBy(pace, now - began))))
-        })
+    const { headers, judgement } = yield* Effect.acquireRelease(
+      Effect.flatMap(capacity.admit(work.demand), (admitted) =>
+        takeOn(admitted, work.judge(), pace, began, surroundings)
+      ),
+      ({ settle }) => settle
     )
     return yield* Either.match(judgement, {
       onLeft: (refusal) =>
         Effect.as(pause(deployment.latency.rejectionMs), {
           ...refusal,
-          headers: { ...admitted.headers, ...refusal.headers }
+          headers: { ...headers, ...refusal.headers }
         }),
       onRight: (job) =>
         job.reply({
@@ -112,14 +140,10 @@ const respondIn = (
           model: model.name,
           id: call.id,
           host: call.host,
-          headers: admitted.headers,
+          headers,
           contentFilter: deployment.contentFilter,
           burstTokens: deployment.burstTokens,
           ended: call.ended
         })
     })
-  }).pipe(
-    Effect.catchAll((throttled) =>
-      Effect.as(pause(deployment.latency.rejectionMs), throttledReply(call, deployment, region, throttled))
-    )
-  )
+  })

@@ -7,17 +7,21 @@ import type { Deployment } from "./deployment.js"
 import type { Job, Said, Work } from "./job.js"
 
 /** Writes an answer down as the request wants it: whole, or as a stream. */
-export const job = (request: ChatRequest.ChatRequest, completion: Completion.Completion): Job => ({
-  usage: (generated) => Completion.usage(completion, generated),
-  reply: (context) =>
-    request.stream === true
-      ? ChatStream.make(completion, context, {
-          includeUsage: request.stream_options?.include_usage === true,
-          obfuscate: request.stream_options?.include_obfuscation !== false,
-          promptCharacters: ChatRequest.promptCharacters(request)
-        })
-      : ChatReply.make(completion, context)
-})
+const job = (request: ChatRequest.ChatRequest, completion: Completion.Completion): Job => {
+  const logprobs = request.logprobs === true ? (request.top_logprobs ?? 0) : undefined
+  return {
+    usage: (generated) => Completion.usage(completion, generated),
+    reply: (context) =>
+      request.stream === true
+        ? ChatStream.make(completion, context, {
+            includeUsage: request.stream_options?.include_usage === true,
+            obfuscate: request.stream_options?.include_obfuscation !== false,
+            promptCharacters: ChatRequest.promptCharacters(request),
+            logprobs
+          })
+        : ChatReply.make(completion, context, logprobs)
+  }
+}
 
 /** Reads a request to a deployment. What cannot be read is refused by the model, so the gateway has let it in. */
 export const read = (body: unknown, deployment: Deployment, said?: Said): Work =>
@@ -30,19 +34,10 @@ export const read = (body: unknown, deployment: Deployment, said?: Said): Work =
       demand: ChatRequest.demand(request),
       judge: () => {
         const refusal = said === undefined ? ChatRequest.refusal(deployment, request) : undefined
-        return refusal === undefined
-          ? Either.right(job(request, complete(request, deployment, said)))
-          : Either.left(refusal)
+        if (refusal !== undefined) return Either.left(refusal)
+        return Either.map(ChatRequest.wish(request, deployment), (wish) =>
+          job(request, Completion.override(Completion.make(wish, deployment.answerTokens), said))
+        )
       }
     })
   })
-
-const complete = (
-  request: ChatRequest.ChatRequest,
-  deployment: Deployment,
-  said: Said | undefined
-): Completion.Completion =>
-  Completion.override(
-    Completion.make(ChatRequest.wish(request, deployment.model.maxOutputTokens), deployment.answerTokens),
-    said
-  )

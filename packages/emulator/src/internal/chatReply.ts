@@ -5,6 +5,7 @@ import * as Completion from "./completion.js"
 import * as ContentFilter from "./contentFilter.js"
 import { hash, identifier } from "./hash.js"
 import type { Context } from "./job.js"
+import * as Logprobs from "./logprobs.js"
 import * as Pace from "./pace.js"
 import * as Timed from "./timed.js"
 
@@ -41,8 +42,36 @@ export const usage = (completion: Completion.Completion): object => {
 export const filterResults = (finishReason: string): object =>
   finishReason === "content_filter" ? ContentFilter.stopped : ContentFilter.clean
 
-/** Writes an answer down when it is complete. */
-export const make = (completion: Completion.Completion, context: Context): Effect.Effect<Wire.Reply> =>
+/** Identifier of the call of a function that the answer of that index is. */
+export const callId = ({ id }: Context, index: number): string => `call_${identifier(`${id}/call/${index}`, 24)}`
+
+const message = (choice: Completion.Choice, index: number, context: Context): object =>
+  choice.call === undefined
+    ? { annotations: [], content: Completion.text(choice), refusal: null, role: "assistant" }
+    : {
+        annotations: [],
+        content: null,
+        refusal: null,
+        role: "assistant",
+        tool_calls: [
+          {
+            function: { arguments: Completion.text(choice), name: choice.call },
+            id: callId(context, index),
+            type: "function"
+          }
+        ]
+      }
+
+/** Likelihoods as a choice carries them; null where none were asked for. */
+export const likelihoods = (pieces: ReadonlyArray<string>, top: number | undefined): object | null =>
+  top === undefined ? null : { content: Logprobs.make(pieces, top), refusal: null }
+
+/** Writes an answer down when it is complete; with the `logprobs` likeliest tokens, if that is a number. */
+export const make = (
+  completion: Completion.Completion,
+  context: Context,
+  logprobs: number | undefined
+): Effect.Effect<Wire.Reply> =>
   Effect.zipRight(
     Timed.until(context.time, context.began, Pace.timeOf(context.pace, Completion.length(completion))),
     Effect.map(Clock.currentTimeMillis, (now) =>
@@ -53,8 +82,8 @@ export const make = (completion: Completion.Completion, context: Context): Effec
             ...ContentFilter.annotation(context.contentFilter, filterResults(choice.finishReason)),
             finish_reason: choice.finishReason,
             index,
-            logprobs: null,
-            message: { annotations: [], content: Completion.text(choice), refusal: null, role: "assistant" }
+            logprobs: likelihoods(choice.pieces, logprobs),
+            message: message(choice, index, context)
           })),
           created: Math.floor(now / 1000),
           ...identity(context),

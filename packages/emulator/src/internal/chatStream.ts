@@ -17,9 +17,11 @@ export interface Options {
   readonly obfuscate: boolean
   /** Characters of the prompt: an asynchronous filter counts from its beginning. */
   readonly promptCharacters: number
+  /** How many of the likeliest tokens come with each; undefined for no likelihoods. */
+  readonly logprobs: number | undefined
 }
 
-interface Timed {
+interface Due {
   readonly at: number
   readonly event: object
 }
@@ -58,6 +60,28 @@ const chunks = (context: Context, options: Options, created: number) => {
   return { chunk, annotation }
 }
 
+/** What an answer begins with: its role and, for a call, which function. */
+const opening = (choice: Choice, index: number, context: Context): object =>
+  choice.call === undefined
+    ? { content: "", refusal: null, role: "assistant" }
+    : {
+        content: null,
+        refusal: null,
+        role: "assistant",
+        tool_calls: [
+          {
+            function: { arguments: "", name: choice.call },
+            id: ChatReply.callId(context, index),
+            index: 0,
+            type: "function"
+          }
+        ]
+      }
+
+/** One token more. */
+const delta = (choice: Choice, piece: string): object =>
+  choice.call === undefined ? { content: piece } : { tool_calls: [{ function: { arguments: piece }, index: 0 }] }
+
 const choiceEvents = (
   choice: Choice,
   index: number,
@@ -65,18 +89,23 @@ const choiceEvents = (
   context: Context,
   options: Options,
   { annotation, chunk }: ReturnType<typeof chunks>
-): ReadonlyArray<Timed> => {
+): ReadonlyArray<Due> => {
   const { burstTokens, contentFilter, pace } = context
   const { pieces } = choice
   const timeOf = (tokens: number): number => Pace.timeOf(pace, completion.reasoningTokens + tokens)
   const immediate = contentFilter === "asynchronous"
   const results = ChatReply.filterResults(choice.finishReason)
-  const events: Array<Timed> = []
-  const say = (at: number, delta: object, filter: object, finishReason: string | null = null): void => {
-    events.push({
-      at,
-      event: chunk([{ ...filter, delta, finish_reason: finishReason, index, logprobs: null }])
-    })
+  const events: Array<Due> = []
+  const say = (
+    at: number,
+    delta: object,
+    filter: object,
+    {
+      finishReason = null,
+      logprobs = null
+    }: { readonly finishReason?: string | null; readonly logprobs?: object | null } = {}
+  ): void => {
+    events.push({ at, event: chunk([{ ...filter, delta, finish_reason: finishReason, index, logprobs }]) })
   }
   const annotate = (at: number, from: number, to: number, finishReason: string | null = null): void => {
     events.push({
@@ -99,12 +128,14 @@ const choiceEvents = (
   const vetted = immediate ? bare : ContentFilter.annotation(contentFilter, ContentFilter.clean)
   const filtered = choice.finishReason === "content_filter"
 
-  say(timeOf(0), { content: "", refusal: null, role: "assistant" }, bare)
+  say(timeOf(0), opening(choice, index, context), bare)
   let characters = 0
   let annotated = 0
   pieces.forEach((piece, i) => {
     const burstEnd = Math.min(pieces.length, (Math.floor(i / burstTokens) + 1) * burstTokens)
-    say(timeOf(immediate ? i + 1 : burstEnd), { content: piece }, vetted)
+    say(timeOf(immediate ? i + 1 : burstEnd), delta(choice, piece), vetted, {
+      logprobs: ChatReply.likelihoods([piece], options.logprobs)
+    })
     characters += piece.length
     if (immediate && i + 1 === burstEnd && burstEnd < pieces.length) {
       annotate(timeOf(burstEnd), annotated, characters)
@@ -116,7 +147,9 @@ const choiceEvents = (
     // The verdict comes after the text it is about, and is the end.
     annotate(end, annotated, characters, choice.finishReason)
   } else {
-    say(end, {}, filtered ? { content_filter_results: results } : bare, choice.finishReason)
+    say(end, {}, filtered ? { content_filter_results: results } : bare, {
+      finishReason: choice.finishReason
+    })
     if (immediate) annotate(end, annotated, characters)
   }
   return events
@@ -130,7 +163,7 @@ export const writes = (
   created: number
 ): ReadonlyArray<Timed.Write> => {
   const make = chunks(context, options, created)
-  const first: Timed = {
+  const first: Due = {
     at: Pace.timeOf(context.pace, 0),
     event: make.annotation([], { prompt_filter_results: ContentFilter.prompt(context.contentFilter) })
   }
@@ -140,7 +173,7 @@ export const writes = (
   // Several answers are generated at once. The sort keeps what is due at one time in order.
   const ordered = [first, ...answers].toSorted((a, b) => a.at - b.at)
   const last = ordered.at(-1)?.at ?? first.at
-  const usage: ReadonlyArray<Timed> = options.includeUsage
+  const usage: ReadonlyArray<Due> = options.includeUsage
     ? [{ at: last, event: make.chunk([], { usage: ChatReply.usage(completion) }) }]
     : []
   const packets = new Map<number, string>()

@@ -1,4 +1,5 @@
 import type { Deployment as Config } from "../EmulatorConfig.js"
+import type { Order } from "../InStreamThrottle.js"
 import * as Model from "../Model.js"
 import type * as ContentFilter from "./contentFilter.js"
 
@@ -18,6 +19,7 @@ interface Common {
   readonly answerTokens: { readonly min: number; readonly max: number }
   readonly contentFilter: ContentFilter.Mode
   readonly burstTokens: number
+  readonly responsesThrottle: Order | "status"
 }
 
 export interface Provisioned extends Common {
@@ -47,7 +49,8 @@ export const resolve = (config: Config): Deployment => {
     defaultMaxTokens: config.defaultMaxTokens ?? model.defaultMaxTokens,
     answerTokens: config.answerTokens ?? { min: 16, max: 80 },
     contentFilter: config.contentFilter ?? "default",
-    burstTokens: config.burstTokens ?? 16
+    burstTokens: config.burstTokens ?? 16,
+    responsesThrottle: config.responsesThrottle ?? "failedThenError"
   }
   if (config.kind === "provisioned") {
     const tokensPerPtu = config.inputTokensPerMinutePerPtu ?? model.inputTokensPerMinutePerPtu ?? 0
@@ -68,3 +71,9 @@ export const resolve = (config: Config): Deployment => {
     requestsPerTenSeconds: Math.max(1, Math.floor(requestsPerMinute / 6))
   }
 }
+
+/** The longest prompt a deployment takes, in tokens: for some models less where it is provisioned. */
+export const promptLimit = ({ kind, model }: Deployment): number =>
+  kind === "provisioned"
+    ? Math.min(model.contextWindow, model.provisionedPromptLimit ?? model.contextWindow)
+    : model.contextWindow

@@ -55,3 +55,70 @@ export const missingModel: Wire.Reply = error(400, {
   param: null,
   code: null
 })
+
+/** 400: a tool choice, and no tools. */
+export const toolChoiceWithoutTools: Wire.Reply = invalidRequest(
+  "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.",
+  "tool_choice",
+  null
+)
+
+/** 400: the tool that is to be called is not among the tools. */
+export const unknownTool: Wire.Reply = invalidRequest(
+  "Invalid value for 'tool_choice': the specified tool was not found in the 'tools' parameter.",
+  "tool_choice",
+  null
+)
+
+/** 400: JSON is asked for, and no message says so. */
+export const noMentionOfJson = (param: string): Wire.Reply =>
+  invalidRequest(
+    `'${param}' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.`,
+    param,
+    null
+  )
+
+/** 400: a parameter the model does not have. */
+export const unsupportedParameter = (param: string): Wire.Reply =>
+  invalidRequest(`Unsupported parameter: '${param}' is not supported with this model.`, param, "unsupported_parameter")
+
+/** 400: a parameter of which the model has only the default. */
+export const unsupportedValue = (param: string, value: number, only: number): Wire.Reply =>
+  invalidRequest(
+    `Unsupported value: '${param}' does not support ${value} with this model. Only the default (${only}) value is supported.`,
+    param,
+    "unsupported_value"
+  )
+
+/** 400: a parameter that only reasoning models know. */
+export const unrecognizedArgument = (param: string): Wire.Reply =>
+  invalidRequest(`Unrecognized request argument supplied: ${param}`, null, null)
+
+/** 400: a whole number that is too small. */
+export const belowMinimum = (param: string, minimum: number, value: number): Wire.Reply =>
+  invalidRequest(
+    `Invalid '${param}': integer below minimum value. Expected a value >= ${minimum}, but got ${value} instead.`,
+    param,
+    "integer_below_min_value"
+  )
+
+/** 400: the response to go on from is not there. */
+export const previousResponseNotFound = (id: string): Wire.Reply =>
+  invalidRequest(`Previous response with id '${id}' not found.`, "previous_response_id", "previous_response_not_found")
+
+/** 400: only what runs in the background can be cancelled. */
+export const notCancellable: Wire.Reply = invalidRequest("Cannot cancel a synchronous response.", null, null)
+
+/** 400: what runs in the background must be kept. */
+export const backgroundWithoutStore: Wire.Reply = invalidRequest(
+  "Background mode requires 'store' to be true.",
+  "background",
+  null
+)
+
+/** 400: more of the likeliest tokens, and not the likelihood of the chosen one. */
+export const topLogprobsWithoutLogprobs: Wire.Reply = invalidRequest(
+  "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
+  "top_logprobs",
+  null
+)

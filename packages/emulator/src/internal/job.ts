@@ -33,6 +33,8 @@ export interface Job {
   readonly usage: (generated?: number) => Usage
   /** Does it, in the time it takes. The scope is that of the exchange: a body that streams lives in it. */
   readonly reply: (context: Context) => Effect.Effect<Wire.Reply, never, Scope.Scope>
+  /** For what goes on when its caller has the reply: how many tokens it takes, and what waits for its being cancelled. */
+  readonly background?: { readonly length: number; readonly cancelled: Effect.Effect<void> }
 }
 
 /** A request as its operation reads it. */

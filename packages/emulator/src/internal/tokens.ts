@@ -21,3 +21,6 @@ export const split = (text: string): ReadonlyArray<string> => {
       .join("")
   )
 }
+
+/** What an image costs: its base alone at low detail, else as much as one of 1024 x 1024 pixels. Its pixels are not looked at. */
+export const image = (detail: string | null | undefined): number => (detail === "low" ? 85 : 85 + 4 * 170)
