@@ -24,7 +24,7 @@ export type Step = Data.TaggedEnum<{
     readonly after: Duration.Duration
     readonly text: string | undefined
     readonly finishReason: string | undefined
-    readonly model: string
+    readonly model: string | undefined
     readonly headers: Readonly<Record<string, string>>
     readonly every: Duration.Duration
   }
@@ -136,7 +136,7 @@ export const answer = (
     readonly text?: string | undefined
     /** Defaults to `stop`, or `length` for a made-up answer that `max_tokens` cuts. */
     readonly finishReason?: string | undefined
-    /** The model the answer says it is from. Defaults to `gpt-4o`. */
+    /** The model the answer says it is from. Defaults to `gpt-4o`, and `text-embedding-3-small` for embeddings. */
     readonly model?: string | undefined
     /** Headers on top of Azure's usual ones, such as those of a spillover. */
     readonly headers?: Readonly<Record<string, string>> | undefined
@@ -148,7 +148,7 @@ export const answer = (
     after: delay(options),
     text: options.text,
     finishReason: options.finishReason,
-    model: options.model ?? "gpt-4o",
+    model: options.model,
     headers: lowerCase(options.headers),
     every: Duration.decode(options.every ?? Duration.zero)
   })

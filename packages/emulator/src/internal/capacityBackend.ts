@@ -13,6 +13,7 @@ import type { Job } from "./job.js"
 import * as Pace from "./pace.js"
 import * as ResponseStore from "./responseStore.js"
 import * as Retrieval from "./retrieval.js"
+import * as Spillover from "./spillover.js"
 import * as Throttle from "./throttle.js"
 import * as Work from "./work.js"
 
@@ -52,16 +53,19 @@ export const make = (
       },
       respond: (call) => {
         const target = served.get(call.deployment)
-        return Effect.map(
-          target === undefined
-            ? Effect.succeed(ErrorReply.deploymentNotFound)
-            : Effect.catchAll(respondIn(call, target, surroundings), (throttled) =>
-                Effect.as(
-                  pause(target.deployment.latency.rejectionMs),
-                  Throttle.reply(call, target.deployment, options.region, throttled)
+        if (target === undefined) return Effect.succeed(call.stamp(ErrorReply.deploymentNotFound))
+        const spill = Spillover.target(call, target.deployment, (name) => served.get(name)?.deployment)
+        const fallback = spill === undefined ? undefined : served.get(spill.name)
+        return attempt(call, target, surroundings).pipe(
+          Effect.flatMap((first) =>
+            fallback === undefined || !Spillover.triggers(first)
+              ? shown(first)
+              : attempt({ ...call, deployment: fallback.deployment.name }, fallback, surroundings).pipe(
+                  Effect.map((second) => Spillover.reply(first, second, config.spilloverHeaders ?? "current")),
+                  Effect.flatMap(shown)
                 )
-              ),
-          call.stamp
+          ),
+          Effect.map(call.stamp)
         )
       },
       maker: (host, id) => store.find(host, id)?.deployment,
@@ -76,6 +80,25 @@ interface Surroundings {
   readonly scope: Scope.Scope
   readonly time: Capacity.Timeline
 }
+
+/** What one deployment says to a call. What is thrown away for a spillover takes no time. */
+const attempt = (
+  call: Call,
+  target: Served,
+  surroundings: Surroundings
+): Effect.Effect<Spillover.Attempt, never, Scope.Scope> => {
+  const { deployment } = target
+  return Effect.match(respondIn(call, target, surroundings), {
+    onSuccess: (reply): Spillover.Attempt => ({ deployment, reply, shown: reply, pauseMs: 0 }),
+    onFailure: (throttled): Spillover.Attempt => {
+      const reply = Throttle.refusal(call, deployment, surroundings.region, throttled)
+      const shown = Throttle.shown(call, deployment, throttled, reply)
+      return { deployment, reply, shown, pauseMs: deployment.latency.rejectionMs }
+    }
+  })
+}
+
+const shown = ({ pauseMs, shown }: Spillover.Attempt): Effect.Effect<Wire.Reply> => Effect.as(pause(pauseMs), shown)
 
 const pause = (ms: number): Effect.Effect<void> => (ms > 0 ? Effect.sleep(ms) : Effect.void)
 
@@ -93,7 +116,8 @@ const takeOn = (
   began: number,
   { scope, time }: Surroundings
 ): Effect.Effect<Taken> => {
-  if (Either.isLeft(judgement)) return Effect.succeed({ headers, judgement, settle: settle(undefined) })
+  // What the model refuses costs nothing from the moment it does.
+  if (Either.isLeft(judgement)) return Effect.as(settle(undefined), { headers, judgement, settle: Effect.void })
   const { background, usage } = judgement.right
   const settled = Effect.flatMap(time.now, (now) => settle(usage(Pace.tokensBy(pace, now - began))))
   if (background === undefined) return Effect.succeed({ headers, judgement, settle: settled })

@@ -27,6 +27,7 @@ export interface Provisioned extends Common {
   readonly drainPerMinute: number
   readonly windowSeconds: number
   readonly outputWeight: number
+  readonly spilloverDeploymentName: string | undefined
 }
 
 export interface Standard extends Common {
@@ -59,7 +60,8 @@ export const resolve = (config: Config): Deployment => {
       kind: "provisioned",
       drainPerMinute: (config.ptus ?? model.minimumPtus) * tokensPerPtu,
       windowSeconds: config.windowSeconds ?? 10,
-      outputWeight: config.outputWeight ?? model.outputWeight
+      outputWeight: config.outputWeight ?? model.outputWeight,
+      spilloverDeploymentName: config.spilloverDeploymentName
     }
   }
   const tokensPerMinute = config.tokensPerMinute ?? 450_000

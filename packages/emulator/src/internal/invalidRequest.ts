@@ -122,3 +122,21 @@ export const topLogprobsWithoutLogprobs: Wire.Reply = invalidRequest(
   "top_logprobs",
   null
 )
+
+/** 400: nothing to embed. */
+export const emptyInput: Wire.Reply = invalidRequest("Invalid 'input': input cannot be empty.", "input", null)
+
+/** 400: more to embed than goes in one request. */
+export const tooManyInputs = (limit: number, given: number): Wire.Reply =>
+  invalidRequest(
+    `Invalid 'input': array too long. Expected an array with maximum length ${limit}, but got an array with length ${given} instead.`,
+    "input",
+    "array_above_max_length"
+  )
+
+/** 400: a model whose vectors have one length. */
+export const fixedDimensions: Wire.Reply = invalidRequest(
+  "This model does not support specifying dimensions.",
+  "dimensions",
+  null
+)

@@ -1,7 +1,7 @@
 import * as Option from "effect/Option"
 
 /** What a request wants of a model, or of what a model has made. */
-export type Name = "chat" | "responses" | "get" | "cancel" | "delete" | "inputItems"
+export type Name = "chat" | "embeddings" | "responses" | "get" | "cancel" | "delete" | "inputItems"
 
 /** Something the service can be asked to do. */
 export interface Operation {
@@ -27,6 +27,15 @@ const operations: ReadonlyArray<Operation> = [
     path: /^chat\/completions$/,
     id: "ChatCompletions_Create",
     label: "chatCompletion",
+    under: "deployment",
+    since: "2022-12-01"
+  },
+  {
+    name: "embeddings",
+    method: "POST",
+    path: /^embeddings$/,
+    id: "Embeddings_Create",
+    label: "embeddings",
     under: "deployment",
     since: "2022-12-01"
   },

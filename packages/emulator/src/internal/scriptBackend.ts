@@ -21,7 +21,8 @@ type Answering = (step: Answer) => Effect.Effect<Wire.Reply, never, Scope.Scope>
 const answering =
   (call: Call, store: ResponseStore.Store, time: Timeline): Answering =>
   (step) => {
-    const deployment = resolve({ kind: "standard", name: call.deployment, model: step.model })
+    const model = step.model ?? (call.operation.name === "embeddings" ? "text-embedding-3-small" : "gpt-4o")
+    const deployment = resolve({ kind: "standard", name: call.deployment, model })
     return Either.match(Work.read(call, deployment, store, step).judge(), {
       onLeft: (refusal) => Effect.succeed(refusal),
       onRight: (job) =>
@@ -30,7 +31,7 @@ const answering =
             time,
             began,
             pace: { firstTokenMs: 0, msPerToken: Duration.toMillis(step.every) },
-            model: step.model,
+            model,
             id: call.id,
             host: call.host,
             headers: step.headers,

@@ -7,9 +7,9 @@ import type { Throttled } from "./capacity.js"
 import type { Deployment } from "./deployment.js"
 import type { Call } from "./front.js"
 
-/** A 429, or, for a response that is to be streamed, a stream that says so under status 200. */
-export const reply = (call: Call, deployment: Deployment, region: string, throttled: Throttled): Wire.Reply => {
-  const refusal =
+/** The 429. */
+export const refusal = (call: Call, deployment: Deployment, region: string, throttled: Throttled): Wire.Reply => {
+  const reply =
     throttled.limit === "throughput"
       ? ErrorReply.throughputExceeded(throttled)
       : ErrorReply.rateLimitReached({
@@ -21,10 +21,13 @@ export const reply = (call: Call, deployment: Deployment, region: string, thrott
           operation: call.operation.id,
           retryAfterMs: throttled.retryAfterMs
         })
+  return { ...reply, headers: { ...throttled.headers, ...reply.headers } }
+}
+
+/** What is shown of it: a response that is to be streamed gets a stream that says so, under status 200. */
+export const shown = (call: Call, deployment: Deployment, throttled: Throttled, refusal: Wire.Reply): Wire.Reply => {
   const order = deployment.responsesThrottle
-  if (call.operation.name !== "responses" || call.body["stream"] !== true || order === "status") {
-    return { ...refusal, headers: { ...throttled.headers, ...refusal.headers } }
-  }
+  if (call.operation.name !== "responses" || call.body["stream"] !== true || order === "status") return refusal
   const failure = throttled.limit === "throughput" ? InStreamThrottle.throughput : InStreamThrottle.quota
   const { events, headers } = InStreamThrottle.make(order, failure, throttled)
   return {
