@@ -121,7 +121,7 @@ describe("a chat answer", () => {
         ask(
           dated("gpt-4o", {
             messages: [
-              { role: "user", content: [{ type: "text", text: "12345678" }, { type: "image_url" }] },
+              { role: "user", content: [{ type: "text", text: "12345678" }, { type: "refusal" }] },
               { role: "assistant", content: null },
               { role: "assistant" }
             ]

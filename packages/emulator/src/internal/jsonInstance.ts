@@ -64,21 +64,19 @@ const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ?
 export const make = (root: unknown, word: string): Option.Option<unknown> => {
   const instance = (schema: unknown, inside: ReadonlyArray<string>): Option.Option<unknown> => {
     if (!isKeywords(schema)) return Option.some(null)
-    const reference = schema["$ref"]
+    const { $ref: reference, allOf: _, ...rest } = schema
     if (Predicate.isString(reference)) {
-      return inside.includes(reference) ? Option.none() : instance(resolve(root, reference), [...inside, reference])
+      if (inside.includes(reference)) return Option.none()
+      const target = resolve(root, reference)
+      return instance(merge([rest, ...(isKeywords(target) ? [target] : []), ...parts(schema)]), [...inside, reference])
     }
+    if (parts(schema).length > 0) return instance(merge([rest, ...parts(schema)]), inside)
     if ("const" in schema) return Option.some(schema["const"])
     const [first] = list(schema["enum"])
     if (first !== undefined) return Option.some(first)
     const alternatives = [...list(schema["anyOf"]), ...list(schema["oneOf"])]
     if (alternatives.length > 0) {
       return Option.firstSomeOf(alternatives.map((alternative) => instance(alternative, inside)))
-    }
-    const parts = list(schema["allOf"]).filter(isKeywords)
-    if (parts.length > 0) {
-      const { allOf: _, ...rest } = schema
-      return instance(merge([rest, ...parts]), inside)
     }
     const type = schema["type"] ?? (isKeywords(schema["properties"]) ? "object" : "null")
     return Option.firstSomeOf((Array.isArray(type) ? type : [type]).map((name) => ofType(name, schema, inside)))
@@ -112,6 +110,8 @@ export const make = (root: unknown, word: string): Option.Option<unknown> => {
 
   return instance(root, ["#"])
 }
+
+const parts = (schema: Keywords): ReadonlyArray<Keywords> => list(schema["allOf"]).filter(isKeywords)
 
 const merge = (schemas: ReadonlyArray<Keywords>): Keywords => {
   const merged: Record<PropertyKey, unknown> = Object.assign({}, ...schemas)
