@@ -5,14 +5,23 @@
  */
 import { Call } from "@spillway/core"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import type { CallError } from "./CallError.js"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { CallError, StreamBroken } from "./CallError.js"
 import type { Usage } from "./ChatCompletion.js"
-import { ChatCompletion, ChatRequest } from "./ChatCompletion.js"
+import { ChatCompletion, ChatRequest, ChatStreamRequest } from "./ChatCompletion.js"
+import type { ChatChunk } from "./ChatStream.js"
+import type { Service } from "./Deployment.js"
 import { Deployment } from "./Deployment.js"
+import * as ChatJson from "./internal/chatJson.js"
+import { ChatProtocol } from "./internal/chatProtocol.js"
+import * as Operation from "./internal/operation.js"
+import { codeOf, labelOf } from "./internal/serviceError.js"
 import * as Reply from "./Reply.js"
-import { attributes, values } from "./Telemetry.js"
-import * as Tokens from "./Tokens.js"
+import * as StructuredOutput from "./StructuredOutput.js"
+import { attributes } from "./Telemetry.js"
 
 /**
  * The answer to a chat request.
@@ -30,31 +39,40 @@ export interface ChatAnswer {
   readonly served: Call.Served
 }
 
-const defined = (entries: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null))
-
-const requestAttributes = (request: ChatRequest): Record<string, unknown> =>
-  defined({
-    [attributes.maxTokens]: request.max_completion_tokens ?? request.max_tokens,
-    [attributes.temperature]: request.temperature,
-    [attributes.topP]: request.top_p,
-    [attributes.frequencyPenalty]: request.frequency_penalty,
-    [attributes.presencePenalty]: request.presence_penalty,
-    [attributes.seed]: request.seed,
-    [attributes.choiceCount]: request.n === 1 ? undefined : request.n
-  })
+const requestAttributes = (request: ChatRequest | ChatStreamRequest): Record<string, unknown> => ({
+  [attributes.maxTokens]: request.max_completion_tokens ?? request.max_tokens,
+  [attributes.temperature]: request.temperature,
+  [attributes.topP]: request.top_p,
+  [attributes.frequencyPenalty]: request.frequency_penalty,
+  [attributes.presencePenalty]: request.presence_penalty,
+  [attributes.seed]: request.seed,
+  [attributes.choiceCount]: request.n === 1 ? undefined : request.n
+})
 
 const answerAttributes = (completion: ChatCompletion): Record<string, unknown> =>
-  defined({
-    [attributes.responseId]: completion.id,
-    [attributes.responseModel]: completion.model,
+  Operation.defined({
+    [attributes.responseId]: labelOf(completion.id),
+    [attributes.responseModel]: labelOf(completion.model),
     // A string, because exporters write an array as one pretty-printed string anyway.
-    [attributes.finishReasons]: completion.choices.map((choice) => choice.finish_reason ?? "none").join(","),
+    [attributes.finishReasons]: completion.choices.map((choice) => codeOf(choice.finish_reason) ?? "none").join(","),
     [attributes.inputTokens]: completion.usage?.prompt_tokens,
     [attributes.outputTokens]: completion.usage?.completion_tokens
   })
 
+const answered = (runner: Service, completion: ChatCompletion): Effect.Effect<ChatAnswer, never, Call.Call> =>
+  Effect.annotateCurrentSpan(answerAttributes(completion)).pipe(
+    Effect.zipRight(Operation.recordUsage(completion.usage)),
+    Effect.zipRight(Call.served(runner.primary)),
+    Effect.map((served) => ({
+      text: completion.choices[0]?.message.content ?? "",
+      usage: completion.usage ?? undefined,
+      completion,
+      served
+    }))
+  )
+
 const validate = Schema.validateEither(ChatRequest)
+const validateStream = Schema.validateEither(ChatStreamRequest)
 const decode = Reply.decode(ChatCompletion)
 
 /**
@@ -84,38 +102,174 @@ const decode = Reply.decode(ChatCompletion)
 export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError, Deployment> =>
   Effect.flatMap(Deployment, (runner) =>
     Effect.gen(function* () {
-      const call = yield* Call.Call
-      const valid = yield* Effect.mapError(validate(request), (issue) =>
-        Reply.toError(runner.primary.deployment, Reply.refused(Reply.pathOf(issue)), {
-          attempts: [],
-          since: call.startedAt
-        })
-      )
+      const body = yield* Operation.valid(runner, () => validate(request), requestAttributes)
       const completion = yield* runner.execute((target) =>
-        Effect.flatMap(target.post("chat/completions", valid), (reply) => decode(reply)).pipe(
-          Effect.tap(({ usage }) => Effect.sync(() => call.recordUsage(Tokens.used(usage))))
+        Effect.flatMap(target.post("chat/completions", body), (reply) => decode(reply))
+      )
+      return yield* answered(runner, completion)
+    }).pipe(Operation.call(runner, "chat", {}, { body: request }), Effect.scoped)
+  )
+
+/**
+ * The answer to a chat request whose JSON was decoded.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface JsonAnswer<A> extends ChatAnswer {
+  readonly value: A
+}
+
+/**
+ * Asks for a chat completion in JSON that fits a Schema, and decodes it. The Schema's JSON Schema is sent as
+ * `response_format`; where it fits the service's strict mode, the model is held to it.
+ *
+ * Everything else as in {@link chat}. An answer that does not decode, was cut off or refused fails with `Malformed`: its
+ * `path` says where, its `code` why (`length`, `content_filter`, `refusal`), and nothing of the answer is in it.
+ *
+ * @since 0.1.0
+ * @category operations
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { AzureOpenAI } from "@spillway/azure-openai"
+ *
+ * const Person = Schema.Struct({ name: Schema.String, age: Schema.Int })
+ *
+ * export const person = AzureOpenAI.chatJson(
+ *   { messages: [{ role: "user", content: "Ada Lovelace when she wrote the notes" }] },
+ *   Person
+ * ).pipe(Effect.map(({ value }) => `${value.name}, ${value.age}`))
+ * ```
+ */
+export const chatJson = <A, I, R>(
+  request: ChatRequest,
+  schema: Schema.Schema<A, I, R>,
+  options?: {
+    /** What the schema is called, for the model to read. Defaults to `answer`. */
+    readonly name?: string | undefined
+  }
+): Effect.Effect<JsonAnswer<A>, CallError, Deployment | R> =>
+  Effect.flatMap(Deployment, (runner) =>
+    Effect.gen(function* () {
+      const output = yield* Either.match(StructuredOutput.fromSchema(schema), {
+        onLeft: (expected) => Operation.fail(runner, Reply.refused("response_format", expected)),
+        onRight: (output) => Effect.succeed(output)
+      })
+      const body = yield* Operation.valid(
+        runner,
+        () =>
+          validate({
+            ...request,
+            response_format: { type: "json_schema", json_schema: { name: options?.name ?? "answer", ...output } }
+          }),
+        requestAttributes
+      )
+      const decodeValue = ChatJson.decoder(schema, output)
+      const [completion, value] = yield* runner.execute((target) =>
+        Effect.flatMap(target.post("chat/completions", body), (reply) =>
+          Effect.flatMap(decode(reply), (completion) =>
+            Effect.map(decodeValue(reply, completion), (value) => [completion, value] as const)
+          )
         )
       )
-      yield* Effect.annotateCurrentSpan(answerAttributes(completion))
-      const served = yield* Call.served(runner.primary)
-      return {
-        text: completion.choices[0]?.message.content ?? "",
-        usage: completion.usage ?? undefined,
-        completion,
-        served
-      }
-    }).pipe(
-      Call.run({
-        name: `chat ${runner.primary.model}`,
-        demand: Tokens.demand(request),
-        attributes: {
-          [attributes.operation]: "chat",
-          [attributes.provider]: values.provider,
-          [attributes.resourceProvider]: values.resourceProvider,
-          [attributes.requestModel]: runner.primary.model,
-          ...requestAttributes(request)
-        }
-      }),
-      Effect.scoped
-    )
+      return { ...(yield* answered(runner, completion)), value }
+    }).pipe(Operation.call(runner, "chat", {}, { body: request }), Effect.scoped)
   )
+
+/**
+ * A chat completion whose output has begun.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ChatStreaming {
+  /** The chunks, from the first on. To be run once. */
+  readonly chunks: Stream.Stream<ChatChunk, StreamBroken>
+  /** Who serves it and why. `totalMs` is the time to the first output. */
+  readonly served: Call.Served
+}
+
+/**
+ * Begins a chat completion as a stream, and says who serves it: succeeds with the first output. The connection and the
+ * spans last until the enclosing Scope closes. Otherwise as {@link chatStream}, which most programs want.
+ *
+ * @since 0.1.0
+ * @category operations
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { AzureOpenAI, ChatStream } from "@spillway/azure-openai"
+ *
+ * export const program = Effect.scoped(
+ *   Effect.gen(function* () {
+ *     const { chunks, served } = yield* AzureOpenAI.beginChatStream({ messages: [{ role: "user", content: "Hi" }] })
+ *     yield* Console.error(`served by ${served.deployment}`)
+ *     return yield* ChatStream.text(chunks)
+ *   })
+ * )
+ * ```
+ */
+export const beginChatStream = (
+  request: ChatStreamRequest
+): Effect.Effect<ChatStreaming, CallError, Deployment | Scope.Scope> =>
+  Effect.map(beginChat(request), ({ events, served }) => ({ chunks: events, served }))
+
+const beginChat = (
+  request: ChatStreamRequest
+): Effect.Effect<Operation.Begun<ChatChunk>, CallError, Deployment | Scope.Scope> =>
+  Effect.flatMap(Deployment, (runner) =>
+    Effect.flatMap(
+      Operation.valid(runner, () => validateStream(request), requestAttributes),
+      (valid) =>
+        Operation.begin(runner, {
+          request: {
+            method: "POST",
+            operation: "chat/completions",
+            body: { ...valid, stream: true },
+            headers: { accept: "text/event-stream" }
+          },
+          protocol: (reply) => new ChatProtocol(reply)
+        })
+    ).pipe(Operation.call(runner, "chat", { [attributes.stream]: true }, { body: request }))
+  )
+
+/**
+ * Asks for a chat completion as a stream of chunks.
+ *
+ * Waits and falls back as the deployment's policy says, but only until the first output: text, a tool call, a finish
+ * reason. Whatever precedes it (the filter's verdict on the prompt, the role) is held back until then, so one preamble
+ * reaches the caller, never two. Once output has begun nothing is asked again: a stream that breaks fails with
+ * `StreamBroken`, which holds the text received.
+ *
+ * Nothing is read ahead of the consumer, but for the packet at hand. The connection is closed when the stream is
+ * interrupted, or left early; spans end when the stream ends. A request that cannot be right fails with `BadRequest`.
+ *
+ * @since 0.1.0
+ * @category operations
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { AzureOpenAI, ChatStream } from "@spillway/azure-openai"
+ *
+ * export const program = AzureOpenAI.chatStream({ messages: [{ role: "user", content: "Hi" }] }).pipe(
+ *   ChatStream.texts,
+ *   Stream.runForEach((text) => Effect.sync(() => process.stdout.write(text)))
+ * )
+ * ```
+ */
+export const chatStream = (
+  request: ChatStreamRequest
+): Stream.Stream<ChatChunk, CallError | StreamBroken, Deployment> => Operation.streamed(beginChat(request))
+
+export { embed, embeddings } from "./internal/embeddings.js"
+export type { EmbeddingsAnswer } from "./internal/embeddings.js"
+export {
+  beginResponseStream,
+  cancelResponse,
+  createResponse,
+  deleteResponse,
+  getResponse,
+  responseStream
+} from "./internal/responses.js"
+export type { ResponseAnswer, ResponseStreaming } from "./internal/responses.js"

@@ -92,12 +92,23 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("@spillway/azur
  * Why a deployment could not answer.
  *
  * `server`: a 408, 409 or 5xx. `body`: a success whose body was cut off or is no JSON. `timeout`: the attempt took longer
- * than the deployment's `timeout`. The others: no reply came over the network.
+ * than the deployment's `timeout`, or its stream longer to begin than `firstOutputTimeout`. `credential`: the identity
+ * provider gave no token. The others: no reply came over the network.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const Reason = Schema.Literal("server", "timeout", "refused", "reset", "dns", "tls", "connection", "body")
+export const Reason = Schema.Literal(
+  "server",
+  "timeout",
+  "refused",
+  "reset",
+  "dns",
+  "tls",
+  "connection",
+  "body",
+  "credential"
+)
 
 /**
  * The type of {@link Reason}.
@@ -115,7 +126,8 @@ const reasons: Record<Reason, string> = {
   dns: "host name not found",
   tls: "no trusted TLS connection",
   connection: "no connection",
-  body: "sent a body that is not JSON or was cut off"
+  body: "sent a body that is not what was asked for, or was cut off",
+  credential: "no token from the identity provider"
 }
 
 /**
@@ -173,6 +185,22 @@ export class Saturated extends Schema.TaggedError<Saturated>("@spillway/azure-op
 }
 
 /**
+ * The request was sent, and may have been carried out; no answer says so. Ends the call: requests that leave something
+ * behind (stored responses, background work, tools run by the service) are not sent twice. `reason` is what went wrong.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>("@spillway/azure-openai/OutcomeUnknown")(
+  "OutcomeUnknown",
+  { ...common, reason: Reason }
+) {
+  override get message(): string {
+    return describe(this, `may have carried out the request: ${reasons[this.reason]}`)
+  }
+}
+
+/**
  * The prompt is longer than this deployment takes, though not longer than the model takes elsewhere: provisioned
  * deployments of some models refuse long contexts that Standard accepts. May be taken over.
  *
@@ -226,7 +254,7 @@ export class ContentFiltered extends Schema.TaggedError<ContentFiltered>("@spill
 }
 
 /**
- * The key or identity was not accepted: a 401 or 403. Ends the call, unless `orElse` is told otherwise by `when`.
+ * The key or identity was not accepted: a 401 or 403, or (without status) no token was given out for it. Ends the call, unless `orElse` is told otherwise by `when`.
  *
  * @since 0.1.0
  * @category errors
@@ -236,7 +264,12 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>("@spillway/az
   common
 ) {
   override get message(): string {
-    return describe(this, "access denied: check the key and that it belongs to this endpoint")
+    return describe(
+      this,
+      this.status === undefined
+        ? "no token for this identity: check how it signs in"
+        : "access denied: check the key or identity, and that it belongs to this endpoint"
+    )
   }
 }
 
@@ -259,17 +292,20 @@ export class NotFound extends Schema.TaggedError<NotFound>("@spillway/azure-open
 
 /**
  * The request itself is wrong: any other 4xx, a redirect, or a request that was refused here before it was sent (then
- * without status). Ends the call. `param` is the part of the request that the service, or the check, names.
+ * without status). Ends the call. `param` is the part of the request that the service, or the check, names;
+ * `expected` is what the check here expected in its place.
  *
  * @since 0.1.0
  * @category errors
  */
 export class BadRequest extends Schema.TaggedError<BadRequest>("@spillway/azure-openai/BadRequest")("BadRequest", {
   ...common,
-  param: Schema.optional(Schema.String)
+  param: Schema.optional(Schema.String),
+  expected: Schema.optional(Schema.String)
 }) {
   override get message(): string {
-    return describe(this, this.param === undefined ? "request refused" : `request refused because of ${this.param}`)
+    const param = this.param === undefined ? "" : ` because of ${this.param}`
+    return describe(this, `request refused${param}${this.expected === undefined ? "" : `: ${this.expected}`}`)
   }
 }
 
@@ -305,6 +341,7 @@ export const CallError = Schema.Union(
   RateLimited,
   Unavailable,
   Saturated,
+  OutcomeUnknown,
   PromptTooLong,
   Malformed,
   ContentFiltered,
@@ -321,3 +358,57 @@ export const CallError = Schema.Union(
  * @category errors
  */
 export type CallError = typeof CallError.Type
+
+/**
+ * What broke a stream. `ended`: it ended before its answer did. `connection`: the connection was lost. `silence`: nothing
+ * came for longer than the deployment's `idleTimeout`. `server`, `throttled`, `filtered`: the service said so in the stream.
+ * `malformed`: an event that is not JSON, or of unknown shape. `deadline`: the call's own deadline passed.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Broken = Schema.Literal(
+  "ended",
+  "connection",
+  "silence",
+  "server",
+  "throttled",
+  "filtered",
+  "malformed",
+  "deadline"
+)
+
+/**
+ * The type of {@link Broken}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Broken = typeof Broken.Type
+
+const breaks: Record<Broken, string> = {
+  ended: "the stream ended before its answer did",
+  connection: "the stream lost its connection",
+  silence: "the stream fell silent",
+  server: "the stream failed at the service",
+  throttled: "the stream was throttled",
+  filtered: "the content filter ended the stream",
+  malformed: "the stream sent an event of unknown shape",
+  deadline: "the call's deadline passed during the stream"
+}
+
+/**
+ * A stream broke after its output had begun. What was received went to the caller already, so nothing asks again: no other
+ * deployment, and not this one. `text` is all the text that came, redacted; `events` how many events the caller got.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class StreamBroken extends Schema.TaggedError<StreamBroken>("@spillway/azure-openai/StreamBroken")(
+  "StreamBroken",
+  { ...common, reason: Broken, text: Detail, events: Schema.Int }
+) {
+  override get message(): string {
+    return describe(this, `${breaks[this.reason]} after ${this.events} events`)
+  }
+}

@@ -9,13 +9,81 @@ import * as Schema from "effect/Schema"
 
 const open = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 
+const knownParts: ReadonlySet<string> = new Set(["text", "image_url", "input_audio"])
+
 /**
- * A part of a message: text, an image, or whatever the model takes.
+ * A part of a message: text, an image, sound, or whatever else the model takes.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const ContentPart = Schema.Struct({ type: Schema.String }, open)
+export const ContentPart = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("text"), text: Schema.String }, open),
+  Schema.Struct(
+    {
+      type: Schema.Literal("image_url"),
+      /** `url` may be a `data:` URL that holds the image; `detail` is `low`, `high` or `auto`. */
+      image_url: Schema.Struct({ url: Schema.String, detail: Schema.optional(Schema.String) }, open)
+    },
+    open
+  ),
+  Schema.Struct(
+    {
+      type: Schema.Literal("input_audio"),
+      input_audio: Schema.Struct({ data: Schema.String, format: Schema.String }, open)
+    },
+    open
+  ),
+  Schema.Struct({ type: Schema.String.pipe(Schema.filter((type) => !knownParts.has(type))) }, open)
+)
+
+/**
+ * A call of a tool that the model asks for. `arguments` are JSON as the model wrote it: it may not fit the tool's schema.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolCall = Schema.Struct(
+  {
+    id: Schema.String,
+    type: Schema.optional(Schema.String),
+    function: Schema.optional(Schema.Struct({ name: Schema.String, arguments: Schema.String }, open))
+  },
+  open
+)
+
+/**
+ * The type of {@link ToolCall}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolCall extends Schema.Schema.Type<typeof ToolCall> {}
+
+/**
+ * A piece of a tool call in a stream. Pieces with one `index` belong together: the id and name come once, the arguments in
+ * parts.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolCallDelta = Schema.Struct(
+  {
+    index: Schema.Number,
+    id: Schema.optional(Schema.NullOr(Schema.String)),
+    type: Schema.optional(Schema.NullOr(Schema.String)),
+    function: Schema.optional(
+      Schema.Struct(
+        {
+          name: Schema.optional(Schema.NullOr(Schema.String)),
+          arguments: Schema.optional(Schema.NullOr(Schema.String))
+        },
+        open
+      )
+    )
+  },
+  open
+)
 
 /**
  * A message of the conversation.
@@ -26,12 +94,98 @@ export const ContentPart = Schema.Struct({ type: Schema.String }, open)
 export const Message = Schema.Struct(
   {
     role: Schema.Literal("system", "developer", "user", "assistant", "tool", "function"),
-    content: Schema.optional(Schema.NullOr(Schema.Union(Schema.String, Schema.Array(ContentPart))))
+    content: Schema.optional(Schema.NullOr(Schema.Union(Schema.String, Schema.Array(ContentPart)))),
+    /** What the assistant asked for, to be sent back with the results. */
+    tool_calls: Schema.optional(Schema.Array(ToolCall)),
+    /** Which tool call a message of role `tool` is the result of. */
+    tool_call_id: Schema.optional(Schema.String)
   },
   open
 )
 
+/**
+ * A tool the model may call. `parameters` is a JSON Schema; with `strict` the model keeps to it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Tool = Schema.Union(
+  Schema.Struct(
+    {
+      type: Schema.Literal("function"),
+      function: Schema.Struct(
+        {
+          name: Schema.String.pipe(Schema.pattern(/^[\w-]{1,64}$/)),
+          description: Schema.optional(Schema.String),
+          parameters: Schema.optional(open),
+          strict: Schema.optional(Schema.NullOr(Schema.Boolean))
+        },
+        open
+      )
+    },
+    open
+  ),
+  Schema.Struct({ type: Schema.String.pipe(Schema.filter((type) => type !== "function")) }, open)
+)
+
+/**
+ * The form of the answer: text, any JSON, or JSON that fits a JSON Schema.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ResponseFormat = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("text") }, open),
+  Schema.Struct({ type: Schema.Literal("json_object") }, open),
+  Schema.Struct(
+    {
+      type: Schema.Literal("json_schema"),
+      json_schema: Schema.Struct(
+        {
+          name: Schema.String.pipe(Schema.pattern(/^[\w-]{1,64}$/)),
+          description: Schema.optional(Schema.String),
+          schema: Schema.optional(open),
+          strict: Schema.optional(Schema.NullOr(Schema.Boolean))
+        },
+        open
+      )
+    },
+    open
+  )
+)
+
 const atLeast = (minimum: number) => Schema.Int.pipe(Schema.greaterThanOrEqualTo(minimum))
+
+const parameters = {
+  messages: Schema.NonEmptyArray(Message),
+  /** The most tokens of the answer. Provisioned deployments charge it up front and refund what was not used. */
+  max_tokens: Schema.optional(atLeast(1)),
+  /** The same for reasoning models, their reasoning included. */
+  max_completion_tokens: Schema.optional(atLeast(1)),
+  temperature: Schema.optional(Schema.Number.pipe(Schema.between(0, 2))),
+  top_p: Schema.optional(Schema.Number.pipe(Schema.between(0, 1))),
+  n: Schema.optional(atLeast(1)),
+  seed: Schema.optional(Schema.Int),
+  stop: Schema.optional(Schema.NullOr(Schema.Union(Schema.String, Schema.Array(Schema.String)))),
+  frequency_penalty: Schema.optional(Schema.Number.pipe(Schema.between(-2, 2))),
+  presence_penalty: Schema.optional(Schema.Number.pipe(Schema.between(-2, 2))),
+  tools: Schema.optional(Schema.NonEmptyArray(Tool)),
+  /** `auto`, `none`, `required`, or the one tool to call. */
+  tool_choice: Schema.optional(
+    Schema.Union(Schema.Literal("auto", "none", "required"), Schema.Struct({ type: Schema.String }, open))
+  ),
+  parallel_tool_calls: Schema.optional(Schema.Boolean),
+  response_format: Schema.optional(ResponseFormat),
+  /** Whether each token comes with its log probability, and with how many of its likeliest alternatives. */
+  logprobs: Schema.optional(Schema.NullOr(Schema.Boolean)),
+  top_logprobs: Schema.optional(Schema.NullOr(Schema.Int.pipe(Schema.between(0, 20)))),
+  logit_bias: Schema.optional(Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.Number }))),
+  /** How long a reasoning model thinks: `none`, `minimal`, `low`, `medium`, `high`, … */
+  reasoning_effort: Schema.optional(Schema.NullOr(Schema.String)),
+  /** How wordy the answer is: `low`, `medium`, `high`. */
+  verbosity: Schema.optional(Schema.NullOr(Schema.String)),
+  user: Schema.optional(Schema.String)
+}
 
 /**
  * A request for a chat completion. The deployment is not part of it: the Layer decides.
@@ -50,20 +204,7 @@ const atLeast = (minimum: number) => Schema.Int.pipe(Schema.greaterThanOrEqualTo
  */
 export const ChatRequest = Schema.Struct(
   {
-    messages: Schema.NonEmptyArray(Message),
-    /** The most tokens of the answer. Provisioned deployments charge it up front and refund what was not used. */
-    max_tokens: Schema.optional(atLeast(1)),
-    /** The same for reasoning models, their reasoning included. */
-    max_completion_tokens: Schema.optional(atLeast(1)),
-    temperature: Schema.optional(Schema.Number.pipe(Schema.between(0, 2))),
-    top_p: Schema.optional(Schema.Number.pipe(Schema.between(0, 1))),
-    n: Schema.optional(atLeast(1)),
-    seed: Schema.optional(Schema.Int),
-    stop: Schema.optional(Schema.NullOr(Schema.Union(Schema.String, Schema.Array(Schema.String)))),
-    frequency_penalty: Schema.optional(Schema.Number.pipe(Schema.between(-2, 2))),
-    presence_penalty: Schema.optional(Schema.Number.pipe(Schema.between(-2, 2))),
-    reasoning_effort: Schema.optional(Schema.String),
-    user: Schema.optional(Schema.String),
+    ...parameters,
     /** A stream is another operation: here it would be a body that is not JSON. */
     stream: Schema.optional(Schema.Literal(false))
   },
@@ -77,6 +218,31 @@ export const ChatRequest = Schema.Struct(
  * @category models
  */
 export interface ChatRequest extends Schema.Schema.Type<typeof ChatRequest> {}
+
+/**
+ * A request for a chat completion as a stream. `include_usage` asks for a last chunk with the tokens billed.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ChatStreamRequest = Schema.Struct(
+  {
+    ...parameters,
+    stream: Schema.optional(Schema.Literal(true)),
+    stream_options: Schema.optional(
+      Schema.NullOr(Schema.Struct({ include_usage: Schema.optional(Schema.Boolean) }, open))
+    )
+  },
+  open
+)
+
+/**
+ * The type of {@link ChatStreamRequest}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ChatStreamRequest extends Schema.Schema.Type<typeof ChatStreamRequest> {}
 
 /**
  * The tokens a request was billed for.
@@ -101,6 +267,22 @@ export const Usage = Schema.Struct(
  */
 export interface Usage extends Schema.Schema.Type<typeof Usage> {}
 
+const TokenLogprob = Schema.Struct({ token: Schema.String, logprob: Schema.Number }, open)
+
+/**
+ * The log probabilities of an answer's tokens; each may carry `bytes` and `top_logprobs`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Logprobs = Schema.Struct(
+  {
+    content: Schema.optional(Schema.NullOr(Schema.Array(TokenLogprob))),
+    refusal: Schema.optional(Schema.NullOr(Schema.Array(TokenLogprob)))
+  },
+  open
+)
+
 /**
  * One answer of a chat completion.
  *
@@ -116,10 +298,12 @@ export const Choice = Schema.Struct(
       {
         role: Schema.String,
         content: Schema.optional(Schema.NullOr(Schema.String)),
-        refusal: Schema.optional(Schema.NullOr(Schema.String))
+        refusal: Schema.optional(Schema.NullOr(Schema.String)),
+        tool_calls: Schema.optional(Schema.NullOr(Schema.Array(ToolCall)))
       },
       open
-    )
+    ),
+    logprobs: Schema.optional(Schema.NullOr(Logprobs))
   },
   open
 )

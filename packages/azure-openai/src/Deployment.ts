@@ -5,12 +5,8 @@
  * @since 0.1.0
  */
 import type { Attempt } from "@spillway/core"
-import { Call, CallSettings, RetryAfter, Runner } from "@spillway/core"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
-import * as Headers from "@effect/platform/Headers"
+import { CallSettings, RetryAfter, Runner } from "@spillway/core"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -24,38 +20,11 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Admission from "./Admission.js"
 import type { CallError, RateLimited, Unavailable } from "./CallError.js"
+import * as Credential from "./Credential.js"
 import * as Endpoint from "./Endpoint.js"
 import * as Reply from "./Reply.js"
+import * as Target from "./Target.js"
 import { attributes } from "./Telemetry.js"
-
-/**
- * A successful reply, its body read.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Success {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | undefined>>
-  readonly body: string
-}
-
-/**
- * One deployment on the wire: what an operation sends to.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Target {
-  readonly deployment: string
-  readonly model: string
-  readonly kind: Attempt.Kind
-  /** Sends a JSON body to an operation, such as `chat/completions`, and reads the whole reply. */
-  readonly post: (
-    operation: string,
-    body: Readonly<Record<string, unknown>>
-  ) => Effect.Effect<Success, Reply.Failure, Call.Call>
-}
 
 /**
  * A deployment, or several behind a policy, as the operations of `AzureOpenAI` use it.
@@ -63,7 +32,7 @@ export interface Target {
  * @since 0.1.0
  * @category models
  */
-export interface Service extends Runner.Runner<Target, Reply.Failure, CallError> {}
+export interface Service extends Runner.Runner<Target.Target, Reply.Failure, CallError> {}
 
 /**
  * The deployment that answers.
@@ -84,25 +53,74 @@ export interface Options {
   readonly deployment: string
   /** The resource, such as `https://contoso.openai.azure.com`. */
   readonly endpoint: string | URL
-  /** A key of the resource. It is sent as `api-key` and kept out of spans, logs and errors. */
-  readonly apiKey: Redacted.Redacted
+  /** A key of the resource. It is sent as `api-key` and kept out of spans, logs and errors. This or `credential`. */
+  readonly apiKey?: Redacted.Redacted | undefined
+  /** Where tokens come from, such as `Entra.layer()`. Deployments with the same Layer value share one cache of tokens. */
+  readonly credential?: Layer.Layer<Credential.Credential, ConfigError.ConfigError> | undefined
   /** The model behind the deployment, such as `gpt-4o`: for telemetry and limits. Defaults to the deployment's name. */
   readonly model?: string | undefined
   /** A dated API version such as `2024-10-21`, for the dated URL style. Defaults to none: the v1 style. */
   readonly apiVersion?: string | undefined
-  /** The longest a single attempt may take, reply included. Defaults to 10 minutes, as in the OpenAI SDKs. */
+  /**
+   * The longest a single attempt may take: reply included, or, for a stream, up to its first output. Defaults to 10
+   * minutes, as in the OpenAI SDKs.
+   */
   readonly timeout?: Duration.DurationInput | undefined
+  /** The longest time to a stream's first output; then the attempt fails and the policy goes on. Defaults to `timeout`. */
+  readonly firstOutputTimeout?: Duration.DurationInput | undefined
+  /** The longest silence in a stream that has begun; then it fails with `StreamBroken`. Defaults to 5 minutes. */
+  readonly idleTimeout?: Duration.DurationInput | undefined
+  /** The largest request and the largest reply, in bytes. Defaults to 64 MiB. */
+  readonly bodyLimit?: number | undefined
+  /**
+   * The Standard deployment of the same resource that Azure itself sends a refused request on to (native spillover), by the
+   * request header `x-ms-spillover-deployment`. Defaults to none. Then Azure never refuses for long, and `retry` and
+   * `orElse` have little left to do.
+   */
+  readonly spilloverDeployment?: string | undefined
 }
 
 const problem = (option: string, message: string): ConfigError.ConfigError => ConfigError.InvalidData([option], message)
+
+const credentialProblems = ({ apiKey, credential }: Options): ReadonlyArray<ConfigError.ConfigError> => {
+  if (apiKey === undefined && credential === undefined) {
+    return [problem("apiKey", "missing: expected a key of the resource, or a credential in its place")]
+  }
+  if (apiKey !== undefined && credential !== undefined) {
+    return [problem("credential", "expected a key or a credential, not both")]
+  }
+  if (apiKey === undefined) return []
+  const key = Redacted.value(apiKey).trim()
+  if (key === "") return [problem("apiKey", "empty: expected a key of the resource")]
+  return /^[\x21-\x7e]+$/.test(key) ? [] : [problem("apiKey", "holds characters that no key has")]
+}
+
+const nameProblems = (name: string): ReadonlyArray<ConfigError.ConfigError> => {
+  if (name.trim() === "") return [problem("deployment", "empty: expected the deployment's name")]
+  // A lone surrogate cannot be written into a URL, and dots would lead out of its folder.
+  return name === "." || name === ".." || /[\ud800-\udfff]/u.test(name)
+    ? [problem("deployment", "expected the deployment's name")]
+    : []
+}
+
+const durationProblems = (option: string, duration: Duration.DurationInput | undefined) => {
+  const decoded = duration === undefined ? Option.none() : Duration.decodeUnknown(duration)
+  return duration === undefined || Option.exists(decoded, Duration.greaterThan(Duration.zero))
+    ? []
+    : [problem(option, "expected a duration greater than 0, such as 30 seconds")]
+}
 
 // Every problem of the options at once.
 const check = (options: Options): Either.Either<URL, ConfigError.ConfigError> => {
   const endpoint = Either.mapLeft(Endpoint.parse(options.endpoint), (message) => problem("endpoint", message))
   const problems = [
-    ...(options.deployment.trim() === "" ? [problem("deployment", "empty: expected the deployment's name")] : []),
-    ...(Redacted.value(options.apiKey).trim() === ""
-      ? [problem("apiKey", "empty: expected a key of the resource")]
+    ...nameProblems(options.deployment),
+    ...credentialProblems(options),
+    ...durationProblems("timeout", options.timeout),
+    ...durationProblems("firstOutputTimeout", options.firstOutputTimeout),
+    ...durationProblems("idleTimeout", options.idleTimeout),
+    ...(options.bodyLimit !== undefined && !(options.bodyLimit > 0)
+      ? [problem("bodyLimit", "expected a number of bytes greater than 0")]
       : []),
     ...(options.apiVersion !== undefined && !/^\d{4}-\d{2}-\d{2}(-preview)?$/.test(options.apiVersion)
       ? [
@@ -117,72 +135,33 @@ const check = (options: Options): Either.Either<URL, ConfigError.ConfigError> =>
   return problems.length === 0 ? endpoint : Either.left(problems.reduce((left, right) => ConfigError.And(left, right)))
 }
 
-const secretHeaders = ["api-key", "authorization", "ocp-apim-subscription-key"]
-
-// The attempt's span says all that the HTTP client's own would, without the headers it would put there; trace ids are not
-// for the service; and a redirect would carry the key to another host.
-const prepare = (client: HttpClient.HttpClient): HttpClient.HttpClient =>
-  client.pipe(
-    HttpClient.withTracerDisabledWhen(() => true),
-    HttpClient.withTracerPropagation(false),
-    HttpClient.transformResponse((response) =>
-      response.pipe(
-        Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretHeaders]),
-        Effect.mapInputContext((context: Context.Context<never>) =>
-          Context.add(context, FetchHttpClient.RequestInit, {
-            ...Context.getOrElse(context, FetchHttpClient.RequestInit, () => ({})),
-            redirect: "manual"
-          })
-        )
-      )
-    )
-  )
-
-const makeTarget = (
-  options: Options & { readonly endpoint: URL },
-  kind: Attempt.Kind,
-  client: HttpClient.HttpClient
-): Target => {
-  const { apiVersion, deployment, endpoint } = options
-  const model = options.model ?? deployment
-  const post: Target["post"] = (operation, request) =>
-    Effect.gen(function* () {
-      const call = yield* Call.Call
-      const { body, url } = Endpoint.route({ endpoint, deployment, apiVersion }, operation, request)
-      const text = yield* Effect.try({ try: () => JSON.stringify(body), catch: () => Reply.refused("body") })
-      const response = yield* HttpClientRequest.post(url).pipe(
-        HttpClientRequest.setHeaders({ "api-key": Redacted.value(options.apiKey), accept: "application/json" }),
-        HttpClientRequest.bodyText(text, "application/json"),
-        client.execute,
-        Effect.mapError(Reply.fromTransport)
-      )
-      const { headers, status } = response
-      const requestId = Reply.requestId(headers)
-      call.recordReply({ status, ...(requestId === undefined ? {} : { requestId }) })
-      yield* Effect.annotateCurrentSpan({
-        [attributes.status]: status,
-        ...(requestId === undefined ? {} : { [attributes.serviceRequestId]: requestId })
-      })
-      if (status >= 200 && status < 300) {
-        const body = yield* Effect.mapError(response.text, () => Reply.brokenBody({ status, headers }))
-        return { status, headers, body }
-      }
-      // The status has already decided: a body that cannot be read changes nothing.
-      const body_ = yield* Effect.orElseSucceed(response.text, () => "")
-      const now = yield* Clock.currentTimeMillis
-      return yield* Effect.fail(Reply.classify({ status, headers, body: body_, kind, model, now }))
-    })
-  return { deployment, model, kind, post }
-}
-
 const fromOptions = (
   options: Options,
-  kind: Attempt.Kind
+  kind: Attempt.Kind,
+  credential: Redacted.Redacted | Credential.Service
 ): Effect.Effect<Service, ConfigError.ConfigError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const client = yield* HttpClient.HttpClient
     const endpoint = yield* check(options)
-    const target = makeTarget({ ...options, endpoint }, kind, prepare(client))
+    const timeout = Duration.decode(options.timeout ?? "10 minutes")
+    const target = Target.make(
+      {
+        endpoint,
+        deployment: options.deployment,
+        model: options.model ?? options.deployment,
+        kind,
+        apiVersion: options.apiVersion,
+        credential,
+        headers:
+          options.spilloverDeployment === undefined ? {} : { "x-ms-spillover-deployment": options.spilloverDeployment },
+        limits: {
+          bodyBytes: options.bodyLimit ?? 64 * 1024 * 1024,
+          firstOutput: Duration.decode(options.firstOutputTimeout ?? timeout),
+          idle: Duration.decode(options.idleTimeout ?? "5 minutes")
+        }
+      },
+      client
+    )
     // Standard has quotas of another kind, and is where calls go that admission turns away.
     const admission =
       kind === "provisioned"
@@ -195,7 +174,7 @@ const fromOptions = (
       model: target.model,
       kind,
       target,
-      timeout: Duration.decode(options.timeout ?? "10 minutes"),
+      timeout,
       admission,
       attributes: {
         [attributes.serverAddress]: endpoint.hostname,
@@ -206,6 +185,20 @@ const fromOptions = (
       toError: (failure, history) => Reply.toError(target.deployment, failure, history)
     })
   })
+
+const layer = (
+  options: Options,
+  kind: Attempt.Kind
+): Layer.Layer<Deployment, ConfigError.ConfigError, HttpClient.HttpClient> =>
+  options.credential === undefined
+    ? Layer.effect(
+        Deployment,
+        fromOptions(options, kind, Redacted.make(Redacted.value(options.apiKey ?? Redacted.make("")).trim()))
+      )
+    : Layer.effect(
+        Deployment,
+        Effect.flatMap(Credential.Credential, (credential) => fromOptions(options, kind, credential))
+      ).pipe(Layer.provide(options.credential))
 
 /**
  * A deployment of provisioned throughput (PTU). Alone it sends each request once. With `Admission.layer` provided to it,
@@ -231,8 +224,7 @@ const fromOptions = (
  */
 export const provisioned = (
   options: Options
-): Layer.Layer<Deployment, ConfigError.ConfigError, HttpClient.HttpClient> =>
-  Layer.effect(Deployment, fromOptions(options, "provisioned"))
+): Layer.Layer<Deployment, ConfigError.ConfigError, HttpClient.HttpClient> => layer(options, "provisioned")
 
 /**
  * A Standard (pay-as-you-go) deployment. Alone it sends each request once.
@@ -255,16 +247,13 @@ export const provisioned = (
  * ```
  */
 export const standard = (options: Options): Layer.Layer<Deployment, ConfigError.ConfigError, HttpClient.HttpClient> =>
-  Layer.effect(Deployment, fromOptions(options, "standard"))
+  layer(options, "standard")
 
 const fromConfig = (
   options: Config.Config.Wrap<Options>,
   kind: Attempt.Kind
 ): Layer.Layer<Deployment, ConfigError.ConfigError, HttpClient.HttpClient> =>
-  Layer.effect(
-    Deployment,
-    Effect.flatMap(Config.unwrap(options), (options) => fromOptions(options, kind))
-  )
+  Layer.unwrapEffect(Effect.map(Config.unwrap(options), (options) => layer(options, kind)))
 
 /**
  * {@link provisioned}, with each option read from configuration. A missing or bad value is named by its variable.
@@ -374,7 +363,8 @@ export const retry: {
     )
 )
 
-// What the Schedule needs is fixed when the Layer is built; what the caller accepts is read at each call.
+// What the Schedule needs is there since the Layer was built; what the call has, spans and settings among it, comes first,
+// and what a caller accepts never comes from the build.
 const provide = <Out, In, R>(
   schedule: Schedule.Schedule<Out, In, R>,
   services: Context.Context<R>
@@ -383,7 +373,7 @@ const provide = <Out, In, R>(
     schedule,
     Schedule.mapInputContext(schedule, (call: Context.Context<never>) =>
       Context.add(
-        Context.merge(call, services),
+        Context.merge(services, call),
         CallSettings.CallSettings,
         Context.get(call, CallSettings.CallSettings)
       )
@@ -403,7 +393,8 @@ const withLimitOf = <Out, In, R>(
  * Goes to `that` deployment when `self` is done and failed with an error another deployment may recover: a throttle, a
  * fault, a prompt too long for it. Every other error ends the call: a rejected request is not sent, and billed, twice.
  *
- * `when` decides in place of that rule, for example to get past an expired key. The last deployment's error is the one that
+ * `when` decides in place of that rule: to get past an expired key as well,
+ * `(error) => Recovery.isRecoverable(error) || error._tag === "Unauthorized"`. The last deployment's error is the one that
  * surfaces; it lists the attempts of all. Both Layers are built once, together, and what they share is built once.
  *
  * Not `Layer.orElse`, which goes to `that` when `self` cannot be built.

@@ -55,11 +55,15 @@ export const config = (name: string): Config.Config<URL> =>
     Config.mapOrFail((text) => Either.mapLeft(parse(text), (problem) => ConfigError.InvalidData([], problem)))
   )
 
+// Operations that Azure routes by a deployment in the path, in the dated style. The others name it in the body.
+const byPath = /^(chat\/completions|completions|embeddings|audio\/\w+|images\/\w+)$/
+
 /**
  * The URL of an operation and the body to send there. Without an API version, the v1 style: the deployment is named in the
- * body. With one, the dated style: the deployment is named in the path.
+ * body. With one, the dated style: the deployment is named in the path, but for the Responses API, which names it in the
+ * body there too.
  *
- * Source: Azure OpenAI documentation, "API version lifecycle", and the REST specification of 2024-10-21.
+ * Source: Azure OpenAI documentation, "API version lifecycle" and "Responses API", and the REST specification of 2024-10-21.
  *
  * @since 0.1.0
  * @category routing
@@ -79,14 +83,15 @@ export const route = (
     readonly apiVersion: string | undefined
   },
   operation: string,
-  body: Readonly<Record<string, unknown>>
-): { readonly url: URL; readonly body: Readonly<Record<string, unknown>> } => {
-  const { model: _, ...rest } = body
+  body: Readonly<Record<string, unknown>> | undefined
+): { readonly url: URL; readonly body: Readonly<Record<string, unknown>> | undefined } => {
+  const { model: _, ...rest } = body ?? {}
+  const named = body === undefined ? undefined : { ...rest, model: deployment.deployment }
   const base = deployment.endpoint.href.replace(/\/$/, "")
-  if (deployment.apiVersion === undefined) {
-    return { url: new URL(`${base}/openai/v1/${operation}`), body: { ...rest, model: deployment.deployment } }
-  }
-  const url = new URL(`${base}/openai/deployments/${encodeURIComponent(deployment.deployment)}/${operation}`)
+  if (deployment.apiVersion === undefined) return { url: new URL(`${base}/openai/v1/${operation}`), body: named }
+  const inPath = byPath.test(operation)
+  const path = inPath ? `deployments/${encodeURIComponent(deployment.deployment)}/${operation}` : operation
+  const url = new URL(`${base}/openai/${path}`)
   url.searchParams.set("api-version", deployment.apiVersion)
-  return { url, body: rest }
+  return { url, body: inPath && body !== undefined ? rest : named }
 }

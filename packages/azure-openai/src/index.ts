@@ -34,11 +34,32 @@ export * as Capacity from "./Capacity.js"
 export * as ChatCompletion from "./ChatCompletion.js"
 
 /**
+ * Chat completions as a stream of chunks.
+ *
+ * @since 0.1.0
+ */
+export * as ChatStream from "./ChatStream.js"
+
+/**
+ * Signing in without a key.
+ *
+ * @since 0.1.0
+ */
+export * as Credential from "./Credential.js"
+
+/**
  * Deployments as Layers.
  *
  * @since 0.1.0
  */
 export * as Deployment from "./Deployment.js"
+
+/**
+ * Embeddings on the wire.
+ *
+ * @since 0.1.0
+ */
+export * as Embeddings from "./Embeddings.js"
 
 /**
  * Where a resource is reached, and how its URLs are written.
@@ -48,11 +69,60 @@ export * as Deployment from "./Deployment.js"
 export * as Endpoint from "./Endpoint.js"
 
 /**
+ * A `fetch` that applies the policy.
+ *
+ * @since 0.1.0
+ */
+export * as FetchBridge from "./FetchBridge.js"
+
+/**
+ * An HttpClient that applies the policy.
+ *
+ * @since 0.1.0
+ */
+export * as HttpClientBridge from "./HttpClientBridge.js"
+
+/**
  * What each reply means.
  *
  * @since 0.1.0
  */
 export * as Reply from "./Reply.js"
+
+/**
+ * Signing in with Microsoft Entra ID.
+ *
+ * @since 0.1.0
+ */
+export * as Entra from "./Entra.js"
+
+/**
+ * The Responses API on the wire.
+ *
+ * @since 0.1.0
+ */
+export * as Responses from "./Responses.js"
+
+/**
+ * Server-sent events.
+ *
+ * @since 0.1.0
+ */
+export * as Sse from "./Sse.js"
+
+/**
+ * JSON Schemas for structured output.
+ *
+ * @since 0.1.0
+ */
+export * as StructuredOutput from "./StructuredOutput.js"
+
+/**
+ * One deployment on the wire.
+ *
+ * @since 0.1.0
+ */
+export * as Target from "./Target.js"
 
 /**
  * The names of the OpenTelemetry attributes that describe a call to Azure OpenAI.

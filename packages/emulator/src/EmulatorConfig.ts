@@ -9,6 +9,7 @@ import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as Path from "./internal/path.js"
 import * as Model from "./Model.js"
 
 // Exact, so that a wrong value is one problem and not also "Expected undefined".
@@ -66,7 +67,18 @@ const common = {
   /** What the estimate takes for `max_tokens` when a request names none. Defaults to the model's: 640 for gpt-4o. */
   defaultMaxTokens: optional(PositiveInt),
   /** Length of the made-up answers, in tokens, unless the request cuts them. Defaults to 16 to 80. */
-  answerTokens: optional(answerTokens)
+  answerTokens: optional(answerTokens),
+  /** How what is streamed is filtered: held back until vetted (the default), at once with the verdict after it, or not, because the filter is down. */
+  contentFilter: optional(Schema.Literal("default", "asynchronous", "unavailable")),
+  /** How many tokens the content filter vets together: the length of a burst. Defaults to 16. */
+  burstTokens: optional(PositiveInt),
+  /**
+   * How a streamed response of the Responses API is throttled: inside a stream of status 200, in one of the orders of {@link InStreamThrottle}, or with a real
+   * 429 (`status`). Defaults to `failedThenError`.
+   */
+  responsesThrottle: optional(
+    Schema.Literal("failedThenError", "createdThenErrorThenFailed", "errorAtOne", "errorAtTwo", "failedAlone", "status")
+  )
 }
 
 /**
@@ -85,7 +97,9 @@ export const Provisioned = Schema.Struct({
   /** Input tokens per minute that one PTU is worth. Defaults to the documented figure of the model; required for one that has none. */
   inputTokensPerMinutePerPtu: optional(PositiveInt),
   /** Input tokens that one output token counts as. Defaults to the documented figure of the model, else 4. */
-  outputWeight: optional(Positive)
+  outputWeight: optional(Positive),
+  /** The Standard deployment of the same model that takes over what this one cannot take. Wins over the request header `x-ms-spillover-deployment`. */
+  spilloverDeploymentName: optional(Name)
 }).pipe(
   Schema.filter((deployment) => {
     const model = Model.findOrGeneric(deployment.model)
@@ -133,6 +147,25 @@ export const Deployment = Schema.Union(Provisioned, Standard)
  */
 export type Deployment = Schema.Schema.Type<typeof Deployment>
 
+const duplicate = (deployments: ReadonlyArray<Deployment>, { name }: Deployment, index: number) =>
+  deployments.findIndex((other) => other.name === name) < index
+    ? [{ path: [index, "name"], message: `a deployment named "${name}" is listed already` }]
+    : []
+
+const badSpillover = (deployments: ReadonlyArray<Deployment>, deployment: Deployment, index: number) => {
+  if (deployment.kind !== "provisioned" || deployment.spilloverDeploymentName === undefined) return []
+  const name = deployment.spilloverDeploymentName
+  const target = deployments.find((other) => other.name === name)
+  return target?.kind === "standard" && target.model === deployment.model
+    ? []
+    : [
+        {
+          path: [index, "spilloverDeploymentName"],
+          message: `"${name}" is not a standard deployment of ${deployment.model} in this list`
+        }
+      ]
+}
+
 /**
  * One resource. Fields that are absent take the defaults said beside them.
  *
@@ -156,13 +189,17 @@ export const EmulatorConfig = Schema.Struct({
   seed: optional(Schema.Union(Schema.String, Schema.Number)),
   /** How many requests are kept for {@link Emulator.Service.requests}, the newest ones. Defaults to 10 000. */
   recordedRequests: optional(PositiveInt),
+  /**
+   * What `x-ms-spillover-error` means: the status of the provisioned deployment, on every reply that spilled over (`current`, the docs since June 2026),
+   * or that of a spillover which failed, on the provisioned deployment's own reply (`legacy`). Defaults to `current`.
+   */
+  spilloverHeaders: optional(Schema.Literal("current", "legacy")),
   deployments: Schema.Array(Deployment).pipe(
     Schema.filter((deployments) => {
-      const issues = deployments.flatMap((deployment, index) =>
-        deployments.findIndex((other) => other.name === deployment.name) < index
-          ? [{ path: [index, "name"], message: `a deployment named "${deployment.name}" is listed already` }]
-          : []
-      )
+      const issues = deployments.flatMap((deployment, index) => [
+        ...duplicate(deployments, deployment, index),
+        ...badSpillover(deployments, deployment, index)
+      ])
       return issues.length > 0 ? issues : deployments.length > 0 || "must list at least one deployment"
     })
   )
@@ -214,13 +251,6 @@ export interface Problem {
   readonly message: string
 }
 
-const renderPath = (path: ReadonlyArray<PropertyKey>): string =>
-  path.reduce<string>(
-    (text, part) =>
-      typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`,
-    ""
-  )
-
 const decodeEither = Schema.decodeUnknownEither(EmulatorConfig, { errors: "all", onExcessProperty: "error" })
 
 /**
@@ -247,20 +277,21 @@ export const decode = (input: unknown): Effect.Effect<EmulatorConfig, InvalidCon
     (error) =>
       new InvalidConfig({
         problems: ParseResult.ArrayFormatter.formatErrorSync(error).map((issue) => ({
-          path: renderPath(issue.path),
+          path: Path.render(issue.path),
           message: issue.message
         }))
       })
   )
 
 /**
- * The resource that is emulated unless another is asked for: `gpt-4o-ptu`, 15 PTUs of gpt-4o, and `gpt-4o`, Standard with 450 000 tokens per minute.
+ * The resource that is emulated unless another is asked for: `gpt-4o-ptu`, 15 PTUs of gpt-4o; `gpt-4o` and `text-embedding-3-small`, Standard with
+ * 450 000 tokens per minute each.
  *
  * @example
  * ```ts
  * import { EmulatorConfig } from "@spillway/emulator"
  *
- * EmulatorConfig.defaults.deployments.map((deployment) => deployment.name) // => ["gpt-4o-ptu", "gpt-4o"]
+ * EmulatorConfig.defaults.deployments.map((deployment) => deployment.name) // => ["gpt-4o-ptu", "gpt-4o", "text-embedding-3-small"]
  * ```
  *
  * @since 0.1.0
@@ -269,6 +300,7 @@ export const decode = (input: unknown): Effect.Effect<EmulatorConfig, InvalidCon
 export const defaults: EmulatorConfig = {
   deployments: [
     { name: "gpt-4o-ptu", kind: "provisioned", model: "gpt-4o" },
-    { name: "gpt-4o", kind: "standard", model: "gpt-4o" }
+    { name: "gpt-4o", kind: "standard", model: "gpt-4o" },
+    { name: "text-embedding-3-small", kind: "standard", model: "text-embedding-3-small" }
   ]
 }

@@ -1,0 +1,86 @@
+import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import type { Usage } from "../ChatCompletion.js"
+import { ChatChunk } from "../ChatStream.js"
+import * as Reply from "../Reply.js"
+import type * as Sse from "../Sse.js"
+import { attributes } from "../Telemetry.js"
+import type { Protocol, Step } from "./eventStream.js"
+import { parseJson, record } from "./serviceError.js"
+
+const decode = Schema.decodeUnknownEither(ChatChunk)
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0)
+
+// A role alone, the filter's verdict on the prompt, an empty text: nothing that could not come again from elsewhere.
+const isOutput = (chunk: ChatChunk): boolean =>
+  !isEmpty(chunk.usage) ||
+  chunk.choices.some(
+    (choice) =>
+      !isEmpty(choice.finish_reason) ||
+      Object.entries(choice.delta ?? {}).some(([key, value]) => key !== "role" && !isEmpty(value))
+  )
+
+/** How a stream of chat chunks is read. @internal */
+export class ChatProtocol implements Protocol<ChatChunk> {
+  private parts = ""
+  private id: string | undefined
+  private model: string | undefined
+  private counted: Usage | undefined
+  private readonly finish = new Map<number, string | undefined>()
+
+  constructor(private readonly reply: { readonly status: number; readonly headers: Reply.Refusal["headers"] }) {}
+
+  read(event: Sse.Event, now: number): Step<ChatChunk> {
+    if (event.data.trim() === "[DONE]") return { _tag: "done" }
+    const json = parseJson(event.data)
+    if (Either.isLeft(json)) return { _tag: "failed", failure: Reply.brokenBody(this.reply) }
+    if (event.event === "error" || Predicate.isRecord(record(json.right)["error"])) {
+      return { _tag: "failed", failure: Reply.classifyInStream({ ...this.reply, error: json.right, now }) }
+    }
+    return Either.match(decode(json.right), {
+      onLeft: (issue) => ({ _tag: "failed", failure: Reply.malformed(this.reply, Reply.pathOf(issue)) }),
+      onRight: (chunk) => {
+        this.keep(chunk)
+        return { _tag: isOutput(chunk) ? "output" : "preamble", value: chunk }
+      }
+    })
+  }
+
+  private keep(chunk: ChatChunk): void {
+    if (chunk.id) this.id = chunk.id
+    if (chunk.model) this.model = chunk.model
+    if (chunk.usage) this.counted = chunk.usage
+    for (const { delta, finish_reason: finish, index } of chunk.choices) {
+      if (index === 0) this.parts += delta?.content ?? ""
+      // An annotation without a delta may come for a choice that is finished.
+      if (finish) this.finish.set(index, finish)
+      else if (!this.finish.has(index)) this.finish.set(index, undefined)
+    }
+  }
+
+  complete(): boolean {
+    return this.finish.size > 0 && [...this.finish.values()].every(Predicate.isNotUndefined)
+  }
+
+  text(): string {
+    return this.parts
+  }
+
+  usage(): unknown {
+    return this.counted
+  }
+
+  attributes(): Record<string, unknown> {
+    return {
+      [attributes.responseId]: this.id,
+      [attributes.responseModel]: this.model,
+      [attributes.finishReasons]:
+        this.finish.size === 0 ? undefined : [...this.finish.values()].map((finish) => finish ?? "none").join(","),
+      [attributes.inputTokens]: this.counted?.prompt_tokens,
+      [attributes.outputTokens]: this.counted?.completion_tokens
+    }
+  }
+}
