@@ -134,7 +134,7 @@ export const cooldown: Policy = {
 /**
  * The Schedule one would write oneself, which knows nothing of the hint:
  *
- * ```ts
+ * ```text
  * Schedule.exponential("100 millis").pipe(
  *   Schedule.jittered,
  *   Schedule.union(Schedule.spaced("2 seconds")),
