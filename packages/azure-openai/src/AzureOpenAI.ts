@@ -18,6 +18,7 @@ import { Deployment } from "./Deployment.js"
 import * as ChatJson from "./internal/chatJson.js"
 import { ChatProtocol } from "./internal/chatProtocol.js"
 import * as Operation from "./internal/operation.js"
+import { codeOf, labelOf } from "./internal/serviceError.js"
 import * as Reply from "./Reply.js"
 import * as StructuredOutput from "./StructuredOutput.js"
 import { attributes } from "./Telemetry.js"
@@ -50,10 +51,10 @@ const requestAttributes = (request: ChatRequest | ChatStreamRequest): Record<str
 
 const answerAttributes = (completion: ChatCompletion): Record<string, unknown> =>
   Operation.defined({
-    [attributes.responseId]: completion.id,
-    [attributes.responseModel]: completion.model,
+    [attributes.responseId]: labelOf(completion.id),
+    [attributes.responseModel]: labelOf(completion.model),
     // A string, because exporters write an array as one pretty-printed string anyway.
-    [attributes.finishReasons]: completion.choices.map((choice) => choice.finish_reason ?? "none").join(","),
+    [attributes.finishReasons]: completion.choices.map((choice) => codeOf(choice.finish_reason) ?? "none").join(","),
     [attributes.inputTokens]: completion.usage?.prompt_tokens,
     [attributes.outputTokens]: completion.usage?.completion_tokens
   })
@@ -101,12 +102,12 @@ const decode = Reply.decode(ChatCompletion)
 export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError, Deployment> =>
   Effect.flatMap(Deployment, (runner) =>
     Effect.gen(function* () {
-      const body = yield* Operation.valid(runner, validate(request))
+      const body = yield* Operation.valid(runner, () => validate(request), requestAttributes)
       const completion = yield* runner.execute((target) =>
         Effect.flatMap(target.post("chat/completions", body), (reply) => decode(reply))
       )
       return yield* answered(runner, completion)
-    }).pipe(Operation.call(runner, "chat", requestAttributes(request), { body: request }), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", {}, { body: request }), Effect.scoped)
   )
 
 /**
@@ -157,10 +158,12 @@ export const chatJson = <A, I, R>(
       })
       const body = yield* Operation.valid(
         runner,
-        validate({
-          ...request,
-          response_format: { type: "json_schema", json_schema: { name: options?.name ?? "answer", ...output } }
-        })
+        () =>
+          validate({
+            ...request,
+            response_format: { type: "json_schema", json_schema: { name: options?.name ?? "answer", ...output } }
+          }),
+        requestAttributes
       )
       const decodeValue = ChatJson.decoder(schema, output)
       const [completion, value] = yield* runner.execute((target) =>
@@ -171,7 +174,7 @@ export const chatJson = <A, I, R>(
         )
       )
       return { ...(yield* answered(runner, completion)), value }
-    }).pipe(Operation.call(runner, "chat", requestAttributes(request), { body: request }), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", {}, { body: request }), Effect.scoped)
   )
 
 /**
@@ -216,17 +219,19 @@ const beginChat = (
   request: ChatStreamRequest
 ): Effect.Effect<Operation.Begun<ChatChunk>, CallError, Deployment | Scope.Scope> =>
   Effect.flatMap(Deployment, (runner) =>
-    Effect.flatMap(Operation.valid(runner, validateStream(request)), (valid) =>
-      Operation.begin(runner, {
-        request: {
-          method: "POST",
-          operation: "chat/completions",
-          body: { ...valid, stream: true },
-          headers: { accept: "text/event-stream" }
-        },
-        protocol: (reply) => new ChatProtocol(reply)
-      })
-    ).pipe(Operation.call(runner, "chat", { ...requestAttributes(request), [attributes.stream]: true }, { body: request }))
+    Effect.flatMap(
+      Operation.valid(runner, () => validateStream(request), requestAttributes),
+      (valid) =>
+        Operation.begin(runner, {
+          request: {
+            method: "POST",
+            operation: "chat/completions",
+            body: { ...valid, stream: true },
+            headers: { accept: "text/event-stream" }
+          },
+          protocol: (reply) => new ChatProtocol(reply)
+        })
+    ).pipe(Operation.call(runner, "chat", { [attributes.stream]: true }, { body: request }))
   )
 
 /**

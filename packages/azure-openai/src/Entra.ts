@@ -9,7 +9,7 @@ import type * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Credential from "./Credential.js"
-import { idOf } from "./internal/serviceError.js"
+import { codeOf } from "./internal/serviceError.js"
 
 /**
  * What signs in: every credential of `@azure/identity` is one, such as `new ManagedIdentityCredential()`. Described here so
@@ -53,7 +53,7 @@ const refusals: ReadonlySet<string> = new Set([
 
 // Its message may quote what the provider was sent, so only its name is kept.
 const toCredentialError = (error: unknown): Credential.CredentialError => {
-  const name = Predicate.isRecord(error) ? idOf(error["name"]) : undefined
+  const name = Predicate.isRecord(error) ? codeOf(error["name"]) : undefined
   const status = Predicate.isRecord(error) ? error["statusCode"] : undefined
   const transient = Predicate.isNumber(status) && (status === 408 || status === 429 || status >= 500)
   return new Credential.CredentialError({

@@ -172,6 +172,9 @@ const prepare = (client: HttpClient.HttpClient): HttpClient.HttpClient.With<Http
 
 type HttpClientError = Parameters<typeof Reply.fromTransport>[0]
 
+// What services say about a refusal takes a few hundred bytes.
+const longestRefusal = 256 * 1024
+
 // A reply without a length is read piece by piece, so that the limit holds while it comes in.
 const readText = (
   response: HttpClientResponse.HttpClientResponse,
@@ -246,9 +249,12 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
         })
       )
       if (request.method !== "POST") yield* Effect.annotateCurrentSpan(attributes.method, request.method)
-      const response = yield* Effect.mapError(
-        client.execute(withBody === undefined ? plain : withBody(plain)),
-        Reply.fromTransport
+      const response = yield* client.execute(withBody === undefined ? plain : withBody(plain)).pipe(
+        // A client that takes a refusal for an error of its own still has the reply.
+        Effect.catchTag("ResponseError", (error) =>
+          error.reason === "StatusCode" ? Effect.succeed(error.response) : Effect.fail(error)
+        ),
+        Effect.mapError(Reply.fromTransport)
       )
       const { headers, status } = response
       const requestId = Reply.requestId(headers)
@@ -272,9 +278,16 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
           body: Stream.mapError(response.stream, (error) => Reply.brokenStream(reply, error))
         }
       }
-      // The status has already decided: a body that cannot be read changes nothing.
-      const text = yield* Effect.orElseSucceed(readText(response, limits.bodyBytes), () => "")
+      // The hint counts from here. The status has decided already, but for a 400: its body is not waited for.
       const now = yield* Clock.currentTimeMillis
+      const text = yield* readText(response, longestRefusal).pipe(
+        Effect.timeoutTo({
+          duration: status === 400 ? "5 seconds" : "500 millis",
+          onSuccess: (text) => text,
+          onTimeout: () => ""
+        }),
+        Effect.orElseSucceed(() => "")
+      )
       if (status === 401) yield* credential.rejected
       return yield* Effect.fail(
         Reply.classify({ status, headers, body: text, kind: spilled ? "standard" : kind, model, now })

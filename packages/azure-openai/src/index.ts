@@ -69,6 +69,20 @@ export * as Embeddings from "./Embeddings.js"
 export * as Endpoint from "./Endpoint.js"
 
 /**
+ * A `fetch` that applies the policy.
+ *
+ * @since 0.1.0
+ */
+export * as FetchBridge from "./FetchBridge.js"
+
+/**
+ * An HttpClient that applies the policy.
+ *
+ * @since 0.1.0
+ */
+export * as HttpClientBridge from "./HttpClientBridge.js"
+
+/**
  * What each reply means.
  *
  * @since 0.1.0

@@ -207,7 +207,7 @@ describe("AzureOpenAI.responseStream", () => {
 
       assert.strictEqual(
         error.message,
-        "gpt-4o-ptu: out of capacity, retry after 1500 ms (status 200, code rate_limit_exceeded, request req-1, 1 request sent)"
+        "gpt-4o-ptu: out of capacity, retry after 1500 ms (status 200, code rate_limit_exceeded, request 7c9e6679-7425-40de-944b-e07fc1f90ae7, 1 request sent)"
       )
       assert.isFalse(JSON.stringify(error).includes("SECRET"))
     })

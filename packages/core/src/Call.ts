@@ -8,11 +8,12 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type { Attempt, Kind } from "./Attempt.js"
 import { CallSettings } from "./CallSettings.js"
@@ -121,13 +122,18 @@ export interface Service {
   readonly sentBy: (leaf: object) => number
   /** Adds what the transport knows of the attempt in progress; it becomes part of the next attempt recorded. */
   readonly recordReply: (reply: Reply) => void
+  /** What was recorded of the attempt in progress. */
+  readonly reply: Reply
   /** Adds what the attempt in progress took, when its reply says so: at the end, for a stream. */
   readonly recordUsage: (usage: Usage | undefined) => void
   /** What was recorded since the last time it was asked for. */
   readonly takeUsage: () => Usage | undefined
   readonly record: (leaf: object, attempt: Attempt) => void
   readonly recordWait: (nanos: bigint) => void
-  readonly recordRetry: (now: bigint, deployment: string, wait: Duration.Duration) => void
+  /** Whether a later deployment than the first has taken over. */
+  readonly fellBack: boolean
+  /** `fellBack`: where the retry goes back to. */
+  readonly recordRetry: (now: bigint, deployment: string, wait: Duration.Duration, fellBack: boolean) => void
   readonly recordFallback: (now: bigint, from: string, to: string, error: unknown) => void
 }
 
@@ -149,10 +155,10 @@ let arrivals = 0
 class State implements Service {
   readonly order = ++arrivals
   readonly attempts: Array<Attempt> = []
-  private readonly leaves: Array<object> = []
+  private readonly sent = new Map<object, number>()
   private waitedNanos = 0n
-  private fellBack = false
-  private reply: Reply = {}
+  fellBack = false
+  reply: Reply = {}
   private usage: Usage | undefined = undefined
   private counted: { readonly by: CountTokens; readonly demand: Demand | undefined } | undefined = undefined
 
@@ -171,7 +177,7 @@ class State implements Service {
   }
 
   sentBy(leaf: object): number {
-    return this.leaves.filter((other) => other === leaf).length
+    return this.sent.get(leaf) ?? 0
   }
 
   recordReply(reply: Reply): void {
@@ -189,7 +195,7 @@ class State implements Service {
   }
 
   record(leaf: object, attempt: Attempt): void {
-    this.leaves.push(leaf)
+    this.sent.set(leaf, this.sentBy(leaf) + 1)
     this.attempts.push({ ...attempt, ...this.reply })
     this.reply = {}
   }
@@ -198,7 +204,8 @@ class State implements Service {
     this.waitedNanos += nanos
   }
 
-  recordRetry(now: bigint, deployment: string, wait: Duration.Duration): void {
+  recordRetry(now: bigint, deployment: string, wait: Duration.Duration, fellBack: boolean): void {
+    this.fellBack = fellBack
     this.span.event(events.retry, now, {
       [attributes.deployment]: deployment,
       [attributes.waitPlannedMs]: Duration.toMillis(wait)
@@ -247,7 +254,7 @@ class State implements Service {
 
 /**
  * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}. Both last until the enclosing
- * Scope closes, so that a stream's root span ends with the stream.
+ * Scope closes, so that a stream's root span ends with the stream; if `self` fails, until then.
  *
  * The call's clock starts here. `CallSettings.withDeadline` is read here, once. `demand` is asked for only where a
  * deployment has admission. `once` says that the request must not run twice; it defaults to false.
@@ -284,21 +291,30 @@ export const run: {
       readonly once?: boolean | undefined
     }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
-    Effect.flatMap(
-      Effect.makeSpanScoped(options.name, { kind: "client", captureStackTrace: false, attributes: options.attributes }),
-      (span) =>
-        Effect.clockWith((clock) =>
-          Effect.flatMap(CallSettings, (settings) => {
-            const startedAt = clock.unsafeCurrentTimeNanos()
-            const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
-            const state = new State(startedAt, deadline, span, options.once ?? false, options.demand)
-            return Effect.addFinalizer((exit) => Effect.sync(() => state.annotate(exit))).pipe(
-              Effect.zipRight(self),
-              Effect.provideService(Call, state),
-              Effect.withParentSpan(span)
-            )
-          })
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        // A Scope of its own, so that a call which fails inside a longer one ends then and there.
+        const scope = yield* Effect.flatMap(Effect.scope, (outer) => Scope.fork(outer, ExecutionStrategy.sequential))
+        const span = yield* Scope.extend(
+          Effect.makeSpanScoped(options.name, {
+            kind: "client",
+            captureStackTrace: false,
+            attributes: options.attributes
+          }),
+          scope
         )
+        const settings = yield* CallSettings
+        const startedAt = yield* Clock.currentTimeNanos
+        const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
+        const state = new State(startedAt, deadline, span, options.once ?? false, options.demand)
+        yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => state.annotate(exit)))
+        return yield* restore(self).pipe(
+          Effect.provideService(Call, state),
+          Effect.provideService(Scope.Scope, scope),
+          Effect.withParentSpan(span),
+          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+        )
+      })
     )
 )
 

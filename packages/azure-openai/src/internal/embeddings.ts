@@ -72,7 +72,11 @@ const read = (reply: Success, inputs: number): Either.Either<Read, Reply.Failure
 export const embeddings = (request: EmbeddingsRequest): Effect.Effect<EmbeddingsAnswer, CallError, Deployment> =>
   Effect.flatMap(Deployment, (runner) =>
     Effect.gen(function* () {
-      const valid = yield* Operation.valid(runner, validate(request))
+      const valid = yield* Operation.valid(
+        runner,
+        () => validate(request),
+        ({ dimensions }) => ({ [attributes.dimensions]: dimensions })
+      )
       const { answer, vectors } = yield* runner.execute((target) =>
         Effect.flatMap(target.post("embeddings", { encoding_format: "base64", ...valid }), (reply) =>
           read(reply, inputsOf(valid))
@@ -86,7 +90,7 @@ export const embeddings = (request: EmbeddingsRequest): Effect.Effect<Embeddings
       )
       const served = yield* Call.served(runner.primary)
       return { vectors, inputTokens: answer.usage?.prompt_tokens, model: answer.model, served }
-    }).pipe(Operation.call(runner, "embeddings", { [attributes.dimensions]: request.dimensions }), Effect.scoped)
+    }).pipe(Operation.call(runner, "embeddings", {}), Effect.scoped)
   )
 
 /** One text of a batch. */

@@ -52,20 +52,39 @@ export const fail = (runner: Service, failure: Reply.Failure): Effect.Effect<nev
     Effect.fail(Reply.toError(runner.primary.deployment, failure, { attempts: [...attempts], since: startedAt, once }))
   )
 
-/** What was checked here, or `BadRequest` without attempts. @internal */
+/**
+ * The request, if it can be right, its parameters noted on the call's span; or `BadRequest` without attempts. What a program
+ * hands over may do anything when it is looked at, so even that is tried.
+ *
+ * @internal
+ */
 export const valid = <A>(
   runner: Service,
-  checked: Either.Either<A, ParseResult.ParseError>
+  check: () => Either.Either<A, ParseResult.ParseError>,
+  describe: (request: A) => Record<string, unknown>
 ): Effect.Effect<A, CallError, Call.Call> =>
-  Either.match(checked, {
-    onLeft: (issue) => fail(runner, Reply.refused(Reply.pathOf(issue))),
-    onRight: (value) => Effect.succeed(value)
-  })
+  Effect.try({ try: check, catch: () => Reply.refused("request") }).pipe(
+    Effect.flatMap(Either.mapLeft((issue) => Reply.refused(Reply.pathOf(issue)))),
+    Effect.filterOrFail(isJson, () => Reply.refused("body")),
+    Effect.tap((request) => Effect.annotateCurrentSpan(defined(describe(request)))),
+    Effect.catchAll((failure) => fail(runner, failure))
+  )
+
+const isJson = (request: unknown): boolean => {
+  try {
+    return JSON.stringify(request)?.startsWith("{") === true
+  } catch {
+    return false
+  }
+}
 
 /** A stream whose output has begun. @internal */
 export interface Begun<A> {
   readonly served: Call.Served
   readonly events: Stream.Stream<A, StreamBroken>
+  /** The same as it came over the wire. One of both can be run, once. */
+  readonly bytes: Stream.Stream<Uint8Array, StreamBroken>
+  readonly reply: Opened
 }
 
 /**
@@ -81,16 +100,15 @@ export const begin = <A>(
   Effect.gen(function* () {
     const call = yield* Call.Call
     const root = yield* Effect.option(Effect.currentSpan)
-    const opened = yield* runner.execute((target) =>
+    const { begun, protocol, reply, span, target } = yield* runner.execute((target) =>
       Effect.gen(function* () {
         const reply = yield* target.open(options.request)
         const protocol = options.protocol(reply, target)
         const begun = yield* EventStream.open(reply, protocol, target.limits)
         const span = yield* Effect.option(Effect.currentSpan)
-        return { ...begun, protocol, span, target }
-      }).pipe(Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Reply.cutOff("timeout") }))
+        return { begun, protocol, reply, span, target }
+      }).pipe(Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Reply.cutOff("timeout", {}) }))
     )
-    const { protocol, reader, span, target } = opened
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         // The attempt's scope, where admission settles, closes after this one.
@@ -100,7 +118,7 @@ export const begin = <A>(
       })
     )
     const served = yield* Call.served(runner.primary)
-    const events = EventStream.events(opened, {
+    const ending: EventStream.Options<StreamBroken> = {
       limits: target.limits,
       deadline: call.deadline,
       onBroken: (failure) =>
@@ -109,13 +127,13 @@ export const begin = <A>(
           return Effect.fail(
             Reply.toStreamBroken(target.deployment, failure, {
               text: protocol.text(),
-              events: reader.taken,
+              events: begun.reader.taken,
               attempts: call.attempts
             })
           )
         })
-    })
-    return { served, events }
+    }
+    return { served, events: EventStream.events(begun, ending), bytes: EventStream.bytes(begun, ending), reply }
   })
 
 /**
@@ -125,7 +143,7 @@ export const begin = <A>(
  * @internal
  */
 export const streamed = <A>(
-  begun: Effect.Effect<Begun<A>, CallError, Deployment | Scope.Scope>
+  begun: Effect.Effect<Pick<Begun<A>, "events">, CallError, Deployment | Scope.Scope>
 ): Stream.Stream<A, CallError | StreamBroken, Deployment> =>
   Stream.unwrap(
     Effect.map(Scope.make(), (scope) =>

@@ -13,6 +13,7 @@ import { Deleted, outputText, Response, ResponseRequest, ResponseStreamRequest }
 import type { Request, Success, Target } from "../Target.js"
 import { attributes } from "../Telemetry.js"
 import * as Operation from "./operation.js"
+import { record } from "./serviceError.js"
 import { describe, ResponseProtocol } from "./responseProtocol.js"
 
 /**
@@ -41,25 +42,35 @@ const requestAttributes = (request: AnyRequest): Record<string, unknown> => ({
 
 const ranHere: ReadonlySet<string> = new Set(["function", "custom"])
 
-// What a request leaves behind at the service, or has it do, must not be left or done twice.
-const once = ({ background, store, tools }: AnyRequest): boolean =>
-  store !== false || background === true || (tools ?? []).some(({ type }) => !ranHere.has(type))
+/** What a request leaves behind at the service, or has it do, must not be left or done twice. @internal */
+export const once = ({
+  background,
+  store,
+  tools
+}: {
+  readonly background?: unknown
+  readonly store?: unknown
+  readonly tools?: unknown
+}): boolean =>
+  store !== false ||
+  background === true ||
+  (Array.isArray(tools) && tools.some((tool) => !ranHere.has(String(record(tool)["type"]))))
 
 const membersOf = (runner: Service) => runner.members ?? []
 
 const maker = (runner: Service, id: string): Service | undefined =>
   membersOf(runner).find(({ target }) => target.responses.has(id))?.runner
 
-// A response goes on where it began. One that was made elsewhere, or long ago, may be known to any deployment.
-const follow = (runner: Service, previous: string | null | undefined): Service =>
-  (previous ? maker(runner, previous) : undefined) ?? runner
+/** A response goes on where it began. One that was made elsewhere, or long ago, may be known to any. @internal */
+export const follow = (runner: Service, previous: unknown): Service =>
+  (typeof previous === "string" ? maker(runner, previous) : undefined) ?? runner
 
 const validate = Schema.validateEither(ResponseRequest)
 const validateStream = Schema.validateEither(ResponseStreamRequest)
 const decode = Reply.decode(Response)
 
-// A response that failed is no answer: a throttle is a throttle, whatever the status of its reply.
-const read = (reply: Success, target: Target): Effect.Effect<Response, Reply.Failure> =>
+/** A response that failed is no answer: a throttle is a throttle, whatever the status of its reply. @internal */
+export const read = (reply: Success, target: Target): Effect.Effect<Response, Reply.Failure> =>
   Effect.flatMap(decode(reply), (response) =>
     response.status === "failed"
       ? Effect.flatMap(Clock.currentTimeMillis, (now) =>
@@ -113,12 +124,12 @@ export const createResponse = (request: ResponseRequest): Effect.Effect<Response
   Effect.flatMap(Deployment, (all) => {
     const runner = follow(all, request.previous_response_id)
     return Effect.gen(function* () {
-      const body = yield* Operation.valid(runner, validate(request))
+      const body = yield* Operation.valid(runner, () => validate(request), requestAttributes)
       const response = yield* runner.execute((target) =>
         Effect.flatMap(target.post("responses", body), (reply) => read(reply, target))
       )
       return yield* answered(runner, response)
-    }).pipe(Operation.call(runner, "chat", requestAttributes(request), { once: once(request), body: request }), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", {}, { once: once(request), body: request }), Effect.scoped)
   })
 
 /**
@@ -159,24 +170,19 @@ export const beginResponseStream = (
 ): Effect.Effect<ResponseStreaming, CallError, Deployment | Scope.Scope> =>
   Effect.flatMap(Deployment, (all) => {
     const runner = follow(all, request.previous_response_id)
-    return Effect.flatMap(Operation.valid(runner, validateStream(request)), (valid) =>
-      Operation.begin(runner, {
-        request: {
-          method: "POST",
-          operation: "responses",
-          body: { ...valid, stream: true },
-          headers: { accept: "text/event-stream" }
-        },
-        protocol: (reply, target) => new ResponseProtocol(reply, target.responses)
-      })
-    ).pipe(
-      Operation.call(
-        runner,
-        "chat",
-        { ...requestAttributes(request), [attributes.stream]: true },
-        { once: once(request), body: request }
-      )
-    )
+    return Effect.flatMap(
+      Operation.valid(runner, () => validateStream(request), requestAttributes),
+      (valid) =>
+        Operation.begin(runner, {
+          request: {
+            method: "POST",
+            operation: "responses",
+            body: { ...valid, stream: true },
+            headers: { accept: "text/event-stream" }
+          },
+          protocol: (reply, target) => new ResponseProtocol(reply, target.responses)
+        })
+    ).pipe(Operation.call(runner, "chat", { [attributes.stream]: true }, { once: once(request), body: request }))
   })
 
 /**
@@ -209,9 +215,13 @@ export const responseStream = (
 ): Stream.Stream<ResponseEvent, CallError | StreamBroken, Deployment> =>
   Operation.streamed(beginResponseStream(request))
 
-// Asks the deployment that made the response. Where that is not known, one deployment of each resource is asked, until
-// one knows it: these operations neither cost anything nor run anything.
-const about = (runner: Service, id: string): Service => {
+/**
+ * Asks the deployment that made the response. Where that is not known, one deployment of each resource is asked, until one
+ * knows it: these operations neither cost anything nor run anything.
+ *
+ * @internal
+ */
+export const about = (runner: Service, id: string): Service => {
   const known = maker(runner, id)
   if (known !== undefined) return known
   const members = membersOf(runner)
