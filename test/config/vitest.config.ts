@@ -18,6 +18,7 @@ export default defineConfig({
     // Importing Effect takes longer than most files' tests: workers keep their modules from file to file.
     pool: "forks",
     isolate: false,
+    poolOptions: { forks: { minForks: 2, maxForks: 2 } },
     testTimeout: 20_000
   }
 })

@@ -218,7 +218,7 @@ const layer = (
  *   deployment: "gpt-4o-ptu",
  *   model: "gpt-4o",
  *   endpoint: "https://contoso.openai.azure.com",
- *   apiKey: Redacted.make("…")
+ *   apiKey: Redacted.make("KEY")
  * })
  * ```
  */
@@ -242,7 +242,7 @@ export const provisioned = (
  * export const Standard = Deployment.standard({
  *   deployment: "gpt-4o",
  *   endpoint: "https://contoso.openai.azure.com",
- *   apiKey: Redacted.make("…")
+ *   apiKey: Redacted.make("KEY")
  * })
  * ```
  */

@@ -53,6 +53,17 @@ export interface Service {
 }
 
 /**
+ * What of a configuration concerns an emulator that plays a script: it has neither deployments nor capacity of its own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ScriptedConfig = Pick<
+  EmulatorConfig.EmulatorConfig,
+  "apiKeys" | "entra" | "region" | "seed" | "recordedRequests"
+>
+
+/**
  * A running emulator. Its state (buckets, windows, script, record) lives as long as the layer it came from; nothing is global.
  *
  * @example
@@ -119,10 +130,7 @@ export const layer = (config: EmulatorConfig.EmulatorConfig = EmulatorConfig.def
  * @since 0.1.0
  * @category layers
  */
-export const layerScripted = (
-  script: Script,
-  options: Pick<EmulatorConfig.EmulatorConfig, "apiKeys" | "region" | "seed" | "recordedRequests"> = {}
-): Layer.Layer<Emulator> =>
+export const layerScripted = (script: Script, options: ScriptedConfig = {}): Layer.Layer<Emulator> =>
   Layer.effect(
     Emulator,
     Effect.gen(function* () {
@@ -132,10 +140,9 @@ export const layerScripted = (
     })
   )
 
-const frontOptions = (
-  config: Pick<EmulatorConfig.EmulatorConfig, "apiKeys" | "region" | "seed" | "recordedRequests">
-): Front.Options => ({
+const frontOptions = (config: ScriptedConfig): Front.Options => ({
   apiKeys: config.apiKeys,
+  entra: config.entra,
   region: config.region ?? "East US",
   seed: String(config.seed ?? "spillway"),
   recordedRequests: config.recordedRequests ?? 10_000

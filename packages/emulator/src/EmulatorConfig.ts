@@ -9,6 +9,7 @@ import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { Fault } from "./Fault.js"
 import * as Path from "./internal/path.js"
 import * as Model from "./Model.js"
 
@@ -167,6 +168,21 @@ const badSpillover = (deployments: ReadonlyArray<Deployment>, deployment: Deploy
 }
 
 /**
+ * Which tokens of Microsoft Entra ID are accepted. A JSON Web Token is read (audience, validity, principal), its signature is not checked.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Entra = Schema.Struct({
+  /** Audiences a token may be for. Defaults to `https://cognitiveservices.azure.com` and `https://ai.azure.com`. */
+  audiences: optional(Schema.Array(Name)),
+  /** Tokens that are accepted as they stand, whatever they are, until `expiresAt`, in milliseconds since 1970; without it, forever. */
+  tokens: optional(Schema.Array(Schema.Struct({ value: Name, expiresAt: optional(Schema.Number) }))),
+  /** Principals (`oid`) whose tokens are good, but who lack the role: 401 `PermissionDenied`. */
+  withoutRole: optional(Schema.Array(Name))
+})
+
+/**
  * One resource. Fields that are absent take the defaults said beside them.
  *
  * @example
@@ -183,8 +199,10 @@ const badSpillover = (deployments: ReadonlyArray<Deployment>, deployment: Deploy
 export const EmulatorConfig = Schema.Struct({
   /** Display name of the region. Defaults to `East US`. */
   region: optional(Name),
-  /** Keys that are accepted. Absent: any key or bearer token that is not empty. */
+  /** Keys that are accepted. Absent: any key that is not empty. An empty list: none, key authentication is disabled. */
   apiKeys: optional(Schema.Array(Name)),
+  /** Bearer tokens that are accepted. Absent: any that is not empty if `apiKeys` is absent, too, and else none. */
+  entra: optional(Entra),
   /** Seed of ids and of latency's jitter; the same seed and the same requests in the same order give the same replies. Defaults to `spillway`. */
   seed: optional(Schema.Union(Schema.String, Schema.Number)),
   /** How many requests are kept for {@link Emulator.Service.requests}, the newest ones. Defaults to 10 000. */
@@ -202,8 +220,18 @@ export const EmulatorConfig = Schema.Struct({
       ])
       return issues.length > 0 ? issues : deployments.length > 0 || "must list at least one deployment"
     })
+  ),
+  /** What goes wrong, and how often; see {@link Fault}. Defaults to nothing. */
+  faults: optional(Schema.Array(Fault))
+}).pipe(
+  Schema.filter(({ deployments, faults = [] }) =>
+    faults.flatMap(({ deployment }, index) =>
+      deployment === undefined || deployments.some(({ name }) => name === deployment)
+        ? []
+        : [{ path: ["faults", index, "deployment"], message: `no deployment is named "${deployment}"` }]
+    )
   )
-})
+)
 
 /**
  * One resource.

@@ -275,6 +275,24 @@ export const permissionDenied = (principal: string): Wire.Reply =>
   })
 
 /**
+ * 403: the resource takes no keys.
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const step = Script.error(ErrorReply.keyAuthDisabled)
+ * ```
+ *
+ * @since 0.1.0
+ * @category access
+ */
+export const keyAuthDisabled: Wire.Reply = error(403, {
+  code: "AuthenticationTypeDisabled",
+  message: "Key based authentication is disabled for this resource."
+})
+
+/**
  * 404: no such route, wrong method, or no usable `api-version` on a dated URL.
  *
  * @example

@@ -135,11 +135,14 @@ export const cooldown: Policy = {
  * The Schedule one would write oneself, which knows nothing of the hint:
  *
  * ```ts
- * Schedule.exponential("100 millis").pipe(
+ * import { Schedule } from "effect"
+ * import { Recovery } from "@spillway/core"
+ *
+ * export const own = Schedule.exponential("100 millis").pipe(
  *   Schedule.jittered,
  *   Schedule.union(Schedule.spaced("2 seconds")),
- *   Schedule.whileInput(isThrottled),
- *   Schedule.upTo(maxWait)
+ *   Schedule.whileInput(Recovery.isRetryable),
+ *   Schedule.upTo("4 seconds")
  * )
  * ```
  *

@@ -63,7 +63,7 @@ const at = (deployment: string): Deployment.Options => ({
   deployment,
   model: "gpt-4o",
   endpoint,
-  apiKey: Redacted.make("a key")
+  apiKey: Redacted.make("a-key")
 })
 
 const latency = { firstTokenMs, tokensPerSecond }

@@ -8,8 +8,9 @@ import * as ErrorReply from "../ErrorReply.js"
 import type * as Wire from "../Wire.js"
 import * as Capacity from "./capacity.js"
 import { type Deployment, resolve } from "./deployment.js"
+import * as Faults from "./faults.js"
 import type { Backend, Call } from "./front.js"
-import type { Job } from "./job.js"
+import type { Job, Said } from "./job.js"
 import * as Pace from "./pace.js"
 import * as ResponseStore from "./responseStore.js"
 import * as Retrieval from "./retrieval.js"
@@ -35,6 +36,7 @@ export const make = (
   Effect.gen(function* () {
     const surroundings: Surroundings = {
       random: Random.make(options.seed),
+      faults: Faults.make(config.faults ?? [], options.seed),
       region: options.region,
       store: yield* ResponseStore.make,
       scope: yield* Effect.scope,
@@ -75,20 +77,45 @@ export const make = (
 
 interface Surroundings {
   readonly random: Random.Random
+  readonly faults: Faults.Faults
   readonly region: string
   readonly store: ResponseStore.Store
   readonly scope: Scope.Scope
   readonly time: Capacity.Timeline
 }
 
-/** What one deployment says to a call. What is thrown away for a spillover takes no time. */
+/** What one deployment says to a call, with the fault that befalls it. What is thrown away for a spillover takes no time. */
 const attempt = (
   call: Call,
   target: Served,
   surroundings: Surroundings
+): Effect.Effect<Spillover.Attempt, Wire.Dropped, Scope.Scope> =>
+  Effect.flatMap(surroundings.faults.next(call), (fault) => {
+    if (fault === undefined) return sound(call, target, surroundings)
+    const { deployment } = target
+    const reply = Faults.reply(fault)
+    const stopped =
+      fault.fault === "filter" ? { always: false, text: undefined, finishReason: "content_filter" } : undefined
+    return Effect.zipRight(
+      pause(fault.delayMs ?? 0),
+      reply === undefined
+        ? Effect.map(sound(call, target, surroundings, stopped), (said) => ({
+            ...said,
+            shown: Faults.befall(said.shown, fault)
+          }))
+        : Effect.map(reply, (reply): Spillover.Attempt => ({ deployment, reply, shown: reply, pauseMs: 0 }))
+    )
+  })
+
+/** What one deployment says to a call that no fault befalls. */
+const sound = (
+  call: Call,
+  target: Served,
+  surroundings: Surroundings,
+  said?: Said
 ): Effect.Effect<Spillover.Attempt, never, Scope.Scope> => {
   const { deployment } = target
-  return Effect.match(respondIn(call, target, surroundings), {
+  return Effect.match(respondIn(call, target, surroundings, said), {
     onSuccess: (reply): Spillover.Attempt => ({ deployment, reply, shown: reply, pauseMs: 0 }),
     onFailure: (throttled): Spillover.Attempt => {
       const reply = Throttle.refusal(call, deployment, surroundings.region, throttled)
@@ -133,14 +160,15 @@ const takeOn = (
 const respondIn = (
   call: Call,
   { capacity, deployment }: Served,
-  surroundings: Surroundings
+  surroundings: Surroundings,
+  said: Said | undefined
 ): Effect.Effect<Wire.Reply, Capacity.Throttled, Scope.Scope> =>
   Effect.gen(function* () {
     const { random, store, time } = surroundings
     const { model } = deployment
     const unsupported = Work.unsupported(call, deployment)
     if (unsupported !== undefined) return unsupported
-    const work = Work.read(call, deployment, store)
+    const work = Work.read(call, deployment, store, said)
     const pace = yield* Pace.draw(deployment, random)
     const began = yield* time.now
     // Capacity is asked before the request is judged: the limit is the gateway's, the judgement the model's.

@@ -33,7 +33,7 @@ export const read = (body: unknown, deployment: Deployment, said?: Said): Work =
     onRight: (request): Work => ({
       demand: ChatRequest.demand(request),
       judge: () => {
-        const refusal = said === undefined ? ChatRequest.refusal(deployment, request) : undefined
+        const refusal = said?.always === true ? undefined : ChatRequest.refusal(deployment, request)
         if (refusal !== undefined) return Either.left(refusal)
         return Either.map(ChatRequest.wish(request, deployment), (wish) =>
           job(request, Completion.override(Completion.make(wish, deployment.answerTokens), said))

@@ -102,19 +102,19 @@ const makeChoice = (
   }
 }
 
-/** The answer a script wants instead: its text, never cut, and its finish reason. */
+/** The answer that is wanted instead: its text, never cut, and its finish reason. What the content filter stops is there to the half. */
 export const override = (self: Completion, said: Said | undefined): Completion => {
   if (said === undefined) return self
+  const { finishReason, text } = said
   const choices: ReadonlyArray<Choice> =
-    said.text === undefined
-      ? self.choices
-      : [{ pieces: Tokens.split(said.text), call: undefined, finishReason: "stop" }]
+    text === undefined ? self.choices : [{ pieces: Tokens.split(text), call: undefined, finishReason: "stop" }]
+  const stopped = finishReason === "content_filter" && text === undefined
   return {
     ...self,
-    choices: choices.map(({ call, finishReason, pieces }) => ({
-      call,
-      pieces,
-      finishReason: said.finishReason ?? finishReason
+    choices: choices.map((choice) => ({
+      call: choice.call,
+      pieces: stopped ? choice.pieces.slice(0, Math.ceil(choice.pieces.length / 2)) : choice.pieces,
+      finishReason: finishReason ?? choice.finishReason
     }))
   }
 }

@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
@@ -5,6 +6,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ErrorReply from "../ErrorReply.js"
 import type * as Wire from "../Wire.js"
+import * as Access from "./access.js"
 import { guid } from "./hash.js"
 import * as InvalidRequest from "./invalidRequest.js"
 import type { Journal } from "./journal.js"
@@ -47,31 +49,13 @@ export interface Backend {
   readonly retrieve: (retrieval: Retrieval) => Effect.Effect<Wire.Reply, Wire.Dropped, Scope.Scope>
 }
 
-export interface Options {
+export interface Options extends Access.Rules {
   readonly region: string
-  /** Absent: any key or token that is not empty. */
-  readonly apiKeys: ReadonlyArray<string> | undefined
   readonly seed: string
   readonly recordedRequests: number
 }
 
 const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
-
-const bearer = (authorization: string | undefined): string | undefined =>
-  /^Bearer\s+(\S.*)$/i.exec(authorization ?? "")?.[1]
-
-/** The reply that turns a caller away; undefined for one that may pass. */
-const denial = (request: Wire.Request, route: Route.Route, apiKeys: Options["apiKeys"]): Wire.Reply | undefined => {
-  const key = request.headers["api-key"]
-  if (key !== undefined && key !== "") {
-    return apiKeys === undefined || apiKeys.includes(key) ? undefined : ErrorReply.invalidKey
-  }
-  const token = bearer(request.headers["authorization"])
-  if (token !== undefined && apiKeys === undefined) return undefined
-  // The plain OpenAI client sends the key as a bearer, which only v1 takes for a key.
-  if (token !== undefined && route.style === "v1" && apiKeys?.includes(token)) return undefined
-  return ErrorReply.invalidToken
-}
 
 interface Received {
   readonly address: Route.Address
@@ -96,6 +80,8 @@ const receive = (request: Wire.Request, backend: Backend): Received => {
 /** What the front door itself adds to a request. */
 interface Common {
   readonly id: string
+  /** In milliseconds since 1970. */
+  readonly now: number
   readonly ended: Effect.Effect<void>
   /** Puts Azure's usual headers on a reply, with the name of the deployment where there is one. */
   readonly stamp: (deployment: string | undefined) => (reply: Wire.Reply) => Wire.Reply
@@ -107,11 +93,11 @@ const admit = (
   backend: Backend,
   request: Wire.Request,
   { address, body, deployment, route }: Received,
-  { ended, id, stamp }: Common
+  { ended, id, now, stamp }: Common
 ): ReturnType<Backend["respond"]> => {
   const refuse = (reply: Wire.Reply) => Effect.succeed(stamp(undefined)(reply))
   if (route === undefined) return refuse(ErrorReply.resourceNotFound)
-  const denied = denial(request, route, options.apiKeys)
+  const denied = Access.denial(request.headers, route.style, options, now)
   if (denied !== undefined) return refuse(denied)
   const { operation, responseId } = route
   const admitted = {
@@ -167,7 +153,10 @@ export const make = (
           headers: { ...request.headers },
           body: request.body === "" ? undefined : Option.getOrElse(body, () => request.body)
         },
-        (ended) => admit(options, backend, request, arrival, { id, ended, stamp })
+        (ended) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) =>
+            admit(options, backend, request, arrival, { id, now, ended, stamp })
+          )
       )
     })
 }

@@ -44,8 +44,10 @@ export interface Work {
   readonly judge: () => Either.Either<Job, Wire.Reply>
 }
 
-/** What a script wants answered; undefined parts are made up as ever. */
+/** What a script or a fault wants answered; undefined parts are made up as ever. */
 export interface Said {
+  /** Whether the model answers whatever the request is. */
+  readonly always: boolean
   readonly text: string | undefined
   readonly finishReason: string | undefined
 }

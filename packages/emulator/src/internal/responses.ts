@@ -131,7 +131,7 @@ export const read = (call: Call, deployment: Deployment, store: Store, said?: Sa
     onRight: (request): Work => {
       // A script may go on from a response that it made up itself.
       const past = pastOf(request, call.host, store).pipe(
-        Either.orElse((refusal) => (said === undefined ? Either.left(refusal) : Either.right(nothing)))
+        Either.orElse((refusal) => (said?.always === true ? Either.right(nothing) : Either.left(refusal)))
       )
       return {
         demand: {
@@ -141,7 +141,7 @@ export const read = (call: Call, deployment: Deployment, store: Store, said?: Sa
         },
         judge: () =>
           Either.flatMap(past, (past) => {
-            const refusal = said === undefined ? ResponsesRequest.refusal(deployment, request, past) : undefined
+            const refusal = said?.always === true ? undefined : ResponsesRequest.refusal(deployment, request, past)
             if (refusal !== undefined) return Either.left(refusal)
             return Either.map(ResponsesRequest.wish(request, deployment, past), (wish) =>
               job({

@@ -23,7 +23,8 @@ const answering =
   (step) => {
     const model = step.model ?? (call.operation.name === "embeddings" ? "text-embedding-3-small" : "gpt-4o")
     const deployment = resolve({ kind: "standard", name: call.deployment, model })
-    return Either.match(Work.read(call, deployment, store, step).judge(), {
+    const said = { always: true, text: step.text, finishReason: step.finishReason }
+    return Either.match(Work.read(call, deployment, store, said).judge(), {
       onLeft: (refusal) => Effect.succeed(refusal),
       onRight: (job) =>
         Effect.flatMap(time.now, (began) =>
