@@ -215,7 +215,7 @@ const makeApp = (exchange: Service["exchange"]): Service["app"] =>
  */
 export const layerClient: Layer.Layer<HttpClient.HttpClient, never, Emulator> = Layer.effect(
   HttpClient.HttpClient,
-  Effect.map(Emulator, ({ exchange }) => Client.make(exchange))
+  Effect.zipWith(Emulator, Effect.runtime<never>(), ({ exchange }, runtime) => Client.make(exchange, runtime))
 )
 
 /**
