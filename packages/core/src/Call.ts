@@ -9,14 +9,18 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import { dual } from "effect/Function"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type { Attempt, Kind } from "./Attempt.js"
 import { CallSettings } from "./CallSettings.js"
+import * as Log from "./internal/log.js"
 import { toMillis, toNanos } from "./internal/time.js"
+import * as Metrics from "./Metrics.js"
 import { attributes, events } from "./Telemetry.js"
 
 /**
@@ -61,6 +65,19 @@ export interface Reply {
 }
 
 /**
+ * What a request took, as its reply says. In tokens.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Usage {
+  readonly inputTokens: number
+  /** The part of the prompt that the service had in its cache. */
+  readonly cachedTokens: number
+  readonly outputTokens: number
+}
+
+/**
  * A call in progress. The leaf deployment writes its log; retry and orElse read its deadline.
  *
  * @since 0.1.0
@@ -81,10 +98,15 @@ export interface Service {
   readonly sentBy: (leaf: object) => number
   /** Adds what the transport knows of the attempt in progress; it becomes part of the next attempt recorded. */
   readonly recordReply: (reply: Reply) => void
-  readonly record: (leaf: object, attempt: Attempt) => void
+  /** Adds what the attempt in progress took, when its reply says so: at the end, for a stream. */
+  readonly recordUsage: (usage: Usage) => void
+  /** An attempt begins; until the next one, what it takes goes to `metrics`. Returns what to run when it has ended. */
+  readonly recordSent: (metrics: Metrics.Deployment) => () => void
+  /** `errorType`: where it failed, as its span has it. */
+  readonly record: (leaf: object, attempt: Attempt, errorType: string | undefined) => void
   readonly recordWait: (nanos: bigint) => void
-  readonly recordRetry: (now: bigint, deployment: string, wait: Duration.Duration) => void
-  readonly recordFallback: (now: bigint, from: string, to: string, error: unknown) => void
+  readonly recordRetry: (now: bigint, deployment: string, wait: Duration.Duration) => Effect.Effect<void>
+  readonly recordFallback: (now: bigint, from: string, to: string, error: unknown) => Effect.Effect<void>
 }
 
 /**
@@ -106,11 +128,13 @@ class State implements Service {
   private waitedNanos = 0n
   private fellBack = false
   private reply: Reply = {}
+  private metrics: Metrics.Deployment | undefined
 
   constructor(
     readonly startedAt: bigint,
     readonly deadline: Option.Option<bigint>,
-    readonly span: Tracer.Span
+    readonly span: Tracer.Span,
+    private readonly tags: Metrics.Tags
   ) {}
 
   sentBy(leaf: object): number {
@@ -121,9 +145,21 @@ class State implements Service {
     this.reply = reply
   }
 
-  record(leaf: object, attempt: Attempt): void {
+  recordSent(metrics: Metrics.Deployment): () => void {
+    this.metrics = metrics
+    metrics.sent(this.tags)
+    return () => metrics.ended(this.tags)
+  }
+
+  recordUsage(usage: Usage): void {
+    this.metrics?.tokens(usage, this.tags)
+  }
+
+  record(leaf: object, attempt: Attempt, errorType: string | undefined): void {
+    const recorded = { ...attempt, ...this.reply }
     this.leaves.push(leaf)
-    this.attempts.push({ ...attempt, ...this.reply })
+    this.attempts.push(recorded)
+    this.metrics?.attempt(recorded, errorType, this.tags)
     this.reply = {}
   }
 
@@ -131,20 +167,42 @@ class State implements Service {
     this.waitedNanos += nanos
   }
 
-  recordRetry(now: bigint, deployment: string, wait: Duration.Duration): void {
-    this.span.event(events.retry, now, {
+  recordRetry(now: bigint, deployment: string, wait: Duration.Duration): Effect.Effect<void> {
+    return this.decided(events.retry, LogLevel.Debug, now, {
       [attributes.deployment]: deployment,
       [attributes.waitPlannedMs]: Duration.toMillis(wait)
     })
   }
 
-  recordFallback(now: bigint, from: string, to: string, error: unknown): void {
-    this.fellBack = true
-    this.span.event(events.fallback, now, {
-      [attributes.fallbackFrom]: from,
-      [attributes.fallbackTo]: to,
-      [attributes.errorType]: nameOf(error)
+  recordFallback(now: bigint, from: string, to: string, error: unknown): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.fellBack = true
+      return this.decided(events.fallback, LogLevel.Info, now, {
+        [attributes.fallbackFrom]: from,
+        [attributes.fallbackTo]: to,
+        [attributes.errorType]: nameOf(error)
+      })
     })
+  }
+
+  private decided(
+    event: string,
+    level: LogLevel.LogLevel,
+    now: bigint,
+    what: Record<string, unknown>
+  ): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.span.event(event, now, what)
+      return Log.write(this.span, level, event, () => ({
+        ...what,
+        [attributes.elapsedMs]: toMillis(now - this.startedAt),
+        [attributes.responseMs]: this.responses
+      }))
+    })
+  }
+
+  private get responses(): string {
+    return this.attempts.map(({ durationMs }) => Math.round(durationMs)).join(",")
   }
 
   get waitedMs(): number {
@@ -156,33 +214,46 @@ class State implements Service {
     return this.waitedNanos > 0n ? "served_after_wait" : "served"
   }
 
-  annotate(exit: Exit.Exit<unknown, unknown>): void {
+  /** The call has ended. */
+  end(exit: Exit.Exit<unknown, unknown>, now: bigint, metrics: Metrics.Calls): Effect.Effect<void> {
     const last = this.attempts.at(-1)
-    this.span.attribute(attributes.attempts, this.attempts.length)
-    this.span.attribute(attributes.waitedMs, this.waitedMs)
-    if (Exit.isSuccess(exit)) {
-      this.span.attribute(attributes.outcome, this.outcome)
-      if (last !== undefined) {
-        this.span.attribute(attributes.servedBy, last.kind)
-        this.span.attribute(attributes.deployment, last.deployment)
-      }
-    } else if (Cause.isInterruptedOnly(exit.cause)) {
-      this.span.attribute(attributes.outcome, "interrupted")
-    } else {
-      this.span.attribute(attributes.outcome, "failed")
-      this.span.attribute(
-        attributes.errorType,
-        Option.match(Cause.failureOption(exit.cause), { onNone: () => "defect", onSome: nameOf })
-      )
+    const answered = Exit.isSuccess(exit)
+    const interrupted = !answered && Cause.isInterruptedOnly(exit.cause)
+    const outcome = answered ? this.outcome : interrupted ? "interrupted" : "failed"
+    const errorType =
+      answered || interrupted
+        ? undefined
+        : Option.match(Cause.failureOption(exit.cause), { onNone: () => "defect", onSome: nameOf })
+    const totalMs = toMillis(now - this.startedAt)
+    const what = {
+      [attributes.attempts]: this.attempts.length,
+      [attributes.waitedMs]: this.waitedMs,
+      [attributes.outcome]: outcome,
+      ...(answered && last !== undefined
+        ? { [attributes.servedBy]: last.kind, [attributes.deployment]: last.deployment }
+        : {}),
+      ...(errorType === undefined ? {} : { [attributes.errorType]: errorType })
     }
+    for (const [key, value] of Object.entries(what)) this.span.attribute(key, value)
+    metrics.ended({ outcome, errorType, waitedMs: this.waitedMs, totalMs }, this.tags)
+    return Log.write(this.span, LogLevel.Debug, events.call, () => ({
+      ...what,
+      [attributes.elapsedMs]: totalMs,
+      [attributes.responseMs]: this.responses
+    }))
   }
 }
+
+// Of an operation that gives none of its own: made when there is one.
+let shared: Metrics.Calls | undefined
+const sharedMetrics = (): Metrics.Calls => (shared ??= Metrics.calls({ labels: {} }))
 
 /**
  * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}. Both last until the enclosing
  * Scope closes, so that a stream's root span ends with the stream.
  *
- * The call's clock starts here. `CallSettings.withDeadline` is read here, once.
+ * The call's clock starts here. `CallSettings.withDeadline` is read here, once. When the Scope closes, the call is counted
+ * in `metrics` (`Metrics.calls`; defaults to metrics without labels) and logged at debug level.
  *
  * @since 0.1.0
  * @category constructors
@@ -191,28 +262,40 @@ export const run: {
   (options: {
     readonly name: string
     readonly attributes: Record<string, unknown>
+    readonly metrics?: Metrics.Calls | undefined
   }): <A, E, R>(
     self: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
-    options: { readonly name: string; readonly attributes: Record<string, unknown> }
+    options: {
+      readonly name: string
+      readonly attributes: Record<string, unknown>
+      readonly metrics?: Metrics.Calls | undefined
+    }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
 } = dual(
   2,
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
-    options: { readonly name: string; readonly attributes: Record<string, unknown> }
+    options: {
+      readonly name: string
+      readonly attributes: Record<string, unknown>
+      readonly metrics?: Metrics.Calls | undefined
+    }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
     Effect.flatMap(
       Effect.makeSpanScoped(options.name, { kind: "client", captureStackTrace: false, attributes: options.attributes }),
       (span) =>
         Effect.clockWith((clock) =>
-          Effect.flatMap(CallSettings, (settings) => {
+          Effect.flatMap(Effect.all([CallSettings, FiberRef.get(FiberRef.currentMetricLabels)]), ([settings, tags]) => {
             const startedAt = clock.unsafeCurrentTimeNanos()
             const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
-            const state = new State(startedAt, deadline, span)
-            return Effect.addFinalizer((exit) => Effect.sync(() => state.annotate(exit))).pipe(
+            const state = new State(startedAt, deadline, span, tags)
+            const metrics = options.metrics ?? sharedMetrics()
+            const end = (exit: Exit.Exit<unknown, unknown>) =>
+              Effect.suspend(() => state.end(exit, clock.unsafeCurrentTimeNanos(), metrics))
+            return Effect.addFinalizer(end).pipe(
               Effect.zipRight(self),
               Effect.provideService(Call, state),
               Effect.withParentSpan(span)

@@ -20,6 +20,7 @@ import * as Scope from "effect/Scope"
 import type { Attempt, Kind } from "./Attempt.js"
 import { Call } from "./Call.js"
 import { sleepUntil, toMillis, toNanos } from "./internal/time.js"
+import * as Metrics from "./Metrics.js"
 import type { Retryable } from "./Recovery.js"
 import { isRecoverable, isRetryable } from "./Recovery.js"
 import { shortestWait } from "./RetryAfter.js"
@@ -114,6 +115,8 @@ export interface Options<Target, F extends Failure, E> {
   readonly target: Target
   /** The longest a single attempt may take. */
   readonly timeout: Duration.Duration
+  /** What tokens cost, for the estimate in the metrics. Defaults to no estimate. */
+  readonly prices?: Metrics.Prices | undefined
   /** Attributes of every attempt's span. */
   readonly attributes: Record<string, unknown>
   /** What an attempt that was cut off after `limit` failed with. */
@@ -141,6 +144,7 @@ const failureAttributes = (failure: Failure): Record<string, unknown> => ({
  */
 export const make = <Target, F extends Failure, E>(options: Options<Target, F, E>): Runner<Target, F, E> => {
   const { deployment, kind, model, target } = options
+  const metrics = Metrics.deployment(options)
 
   const limitOf = (call: Call["Type"], now: bigint): readonly [Cut, Duration.Duration] => {
     const left = Option.map(call.deadline, (deadline) => Duration.nanos(deadline > now ? deadline - now : 0n))
@@ -185,18 +189,24 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
           }),
           scope
         )
+        const ended = call.recordSent(metrics)
+        yield* Scope.addFinalizer(scope, Effect.sync(ended))
         const record = (outcome: string, failure: Failure | undefined) =>
-          call.record(runner, {
-            number,
-            deployment,
-            kind,
-            outcome,
-            ...(failure === undefined || Option.isNone(failure.retryAfter)
-              ? {}
-              : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
-            startedMs: toMillis(startedAt - call.startedAt),
-            durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
-          })
+          call.record(
+            runner,
+            {
+              number,
+              deployment,
+              kind,
+              outcome,
+              ...(failure === undefined || Option.isNone(failure.retryAfter)
+                ? {}
+                : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
+              startedMs: toMillis(startedAt - call.startedAt),
+              durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
+            },
+            failure?.errorType
+          )
 
         const exit = yield* restore(limited(use(target), limit)).pipe(
           Effect.provideService(Scope.Scope, scope),
@@ -214,7 +224,9 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
             return Exit.fail(toError(call, failure))
           },
           onRight: (cause) => {
-            record(Cause.isInterruptedOnly(cause) ? "interrupted" : "defect", undefined)
+            const outcome = Cause.isInterruptedOnly(cause) ? "interrupted" : "defect"
+            record(outcome, undefined)
+            span.attribute(attributes.errorType, outcome)
             return Exit.failCause(cause)
           }
         })
@@ -288,7 +300,7 @@ export const retry: {
         const planned = Duration.max(delay, shortestWait(error))
         const notBefore = now + toNanos(planned)
         if (Option.exists(call.deadline, (deadline) => notBefore > deadline)) return yield* Effect.fail<E>(error)
-        call.recordRetry(now, self.primary.deployment, planned)
+        yield* call.recordRetry(now, self.primary.deployment, planned)
         return [next, { notBefore, planned, reason: Option.isSome(error.retryAfter) ? "retry-after" : "backoff" }]
       })
     return {
@@ -338,8 +350,8 @@ export const orElse: {
           if (!when(error)) return Effect.fail(error)
           return Effect.flatMap(Effect.all([Call, Clock.currentTimeNanos]), ([call, now]) => {
             if (Option.exists(call.deadline, (deadline) => now >= deadline)) return Effect.fail(error)
-            call.recordFallback(now, self.primary.deployment, that.primary.deployment, error)
-            return that.execute(use)
+            const decided = call.recordFallback(now, self.primary.deployment, that.primary.deployment, error)
+            return Effect.zipRight(decided, that.execute(use))
           })
         })
     }
