@@ -5,6 +5,7 @@
  */
 import { Call } from "@spillway/core"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -12,10 +13,13 @@ import type { CallError, StreamBroken } from "./CallError.js"
 import type { Usage } from "./ChatCompletion.js"
 import { ChatCompletion, ChatRequest, ChatStreamRequest } from "./ChatCompletion.js"
 import type { ChatChunk } from "./ChatStream.js"
+import type { Service } from "./Deployment.js"
 import { Deployment } from "./Deployment.js"
+import * as ChatJson from "./internal/chatJson.js"
 import { ChatProtocol } from "./internal/chatProtocol.js"
 import * as Operation from "./internal/operation.js"
 import * as Reply from "./Reply.js"
+import * as StructuredOutput from "./StructuredOutput.js"
 import { attributes } from "./Telemetry.js"
 
 /**
@@ -54,6 +58,17 @@ const answerAttributes = (completion: ChatCompletion): Record<string, unknown> =
     [attributes.outputTokens]: completion.usage?.completion_tokens
   })
 
+const answered = (runner: Service, completion: ChatCompletion): Effect.Effect<ChatAnswer, never, Call.Call> =>
+  Effect.annotateCurrentSpan(answerAttributes(completion)).pipe(
+    Effect.zipRight(Call.served(runner.primary)),
+    Effect.map((served) => ({
+      text: completion.choices[0]?.message.content ?? "",
+      usage: completion.usage ?? undefined,
+      completion,
+      served
+    }))
+  )
+
 const validate = Schema.validateEither(ChatRequest)
 const validateStream = Schema.validateEither(ChatStreamRequest)
 const decode = Reply.decode(ChatCompletion)
@@ -89,14 +104,72 @@ export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError,
       const completion = yield* runner.execute((target) =>
         Effect.flatMap(target.post("chat/completions", body), (reply) => decode(reply))
       )
-      yield* Effect.annotateCurrentSpan(answerAttributes(completion))
-      const served = yield* Call.served(runner.primary)
-      return {
-        text: completion.choices[0]?.message.content ?? "",
-        usage: completion.usage ?? undefined,
-        completion,
-        served
-      }
+      return yield* answered(runner, completion)
+    }).pipe(Operation.call(runner, "chat", requestAttributes(request)), Effect.scoped)
+  )
+
+/**
+ * The answer to a chat request whose JSON was decoded.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface JsonAnswer<A> extends ChatAnswer {
+  readonly value: A
+}
+
+/**
+ * Asks for a chat completion in JSON that fits a Schema, and decodes it. The Schema's JSON Schema is sent as
+ * `response_format`; where it fits the service's strict mode, the model is held to it.
+ *
+ * Everything else as in {@link chat}. An answer that does not decode, was cut off or refused fails with `Malformed`: its
+ * `path` says where, its `code` why (`length`, `content_filter`, `refusal`), and nothing of the answer is in it.
+ *
+ * @since 0.1.0
+ * @category operations
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { AzureOpenAI } from "@spillway/azure-openai"
+ *
+ * const Person = Schema.Struct({ name: Schema.String, age: Schema.Int })
+ *
+ * export const person = AzureOpenAI.chatJson(
+ *   { messages: [{ role: "user", content: "Ada Lovelace when she wrote the notes" }] },
+ *   Person
+ * ).pipe(Effect.map(({ value }) => `${value.name}, ${value.age}`))
+ * ```
+ */
+export const chatJson = <A, I, R>(
+  request: ChatRequest,
+  schema: Schema.Schema<A, I, R>,
+  options?: {
+    /** What the schema is called, for the model to read. Defaults to `answer`. */
+    readonly name?: string | undefined
+  }
+): Effect.Effect<JsonAnswer<A>, CallError, Deployment | R> =>
+  Effect.flatMap(Deployment, (runner) =>
+    Effect.gen(function* () {
+      const output = yield* Either.match(StructuredOutput.fromSchema(schema), {
+        onLeft: (expected) => Operation.fail(runner, Reply.refused("response_format", expected)),
+        onRight: (output) => Effect.succeed(output)
+      })
+      const body = yield* Operation.valid(
+        runner,
+        validate({
+          ...request,
+          response_format: { type: "json_schema", json_schema: { name: options?.name ?? "answer", ...output } }
+        })
+      )
+      const decodeValue = ChatJson.decoder(schema, output)
+      const [completion, value] = yield* runner.execute((target) =>
+        Effect.flatMap(target.post("chat/completions", body), (reply) =>
+          Effect.flatMap(decode(reply), (completion) =>
+            Effect.map(decodeValue(reply, completion), (value) => [completion, value] as const)
+          )
+        )
+      )
+      return { ...(yield* answered(runner, completion)), value }
     }).pipe(Operation.call(runner, "chat", requestAttributes(request)), Effect.scoped)
   )
 
@@ -182,3 +255,6 @@ const beginChat = (
 export const chatStream = (
   request: ChatStreamRequest
 ): Stream.Stream<ChatChunk, CallError | StreamBroken, Deployment> => Operation.streamed(beginChat(request))
+
+export { embed, embeddings } from "./internal/embeddings.js"
+export type { EmbeddingsAnswer } from "./internal/embeddings.js"

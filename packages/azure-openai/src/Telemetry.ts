@@ -28,6 +28,7 @@ export const attributes = {
   presencePenalty: "gen_ai.request.presence_penalty",
   seed: "gen_ai.request.seed",
   choiceCount: "gen_ai.request.choice.count",
+  dimensions: "gen_ai.embeddings.dimension.count",
   responseId: "gen_ai.response.id",
   responseModel: "gen_ai.response.model",
   finishReasons: "gen_ai.response.finish_reasons",

@@ -41,6 +41,13 @@ export * as Credential from "./Credential.js"
 export * as Deployment from "./Deployment.js"
 
 /**
+ * Embeddings on the wire.
+ *
+ * @since 0.1.0
+ */
+export * as Embeddings from "./Embeddings.js"
+
+/**
  * Where a resource is reached, and how its URLs are written.
  *
  * @since 0.1.0
@@ -60,6 +67,13 @@ export * as Reply from "./Reply.js"
  * @since 0.1.0
  */
 export * as Sse from "./Sse.js"
+
+/**
+ * JSON Schemas for structured output.
+ *
+ * @since 0.1.0
+ */
+export * as StructuredOutput from "./StructuredOutput.js"
 
 /**
  * One deployment on the wire.

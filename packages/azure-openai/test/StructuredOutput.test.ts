@@ -1,0 +1,162 @@
+import { assert, describe, it } from "@effect/vitest"
+import { AzureOpenAI, StructuredOutput } from "@spillway/azure-openai"
+import { Effect, Either, Layer, Schema } from "effect"
+import { ptu, wire } from "./support/wire.js"
+
+class Person extends Schema.Class<Person>("Person")({
+  name: Schema.NonEmptyString,
+  born: Schema.Date,
+  kind: Schema.NullOr(Schema.Literal("poet", "mathematician"))
+}) {}
+
+describe("StructuredOutput", () => {
+  it("puts the object at the root, closed and without what strict mode refuses", () => {
+    assert.deepStrictEqual(
+      StructuredOutput.fromSchema(Person),
+      Either.right({
+        strict: true,
+        schema: {
+          type: "object",
+          required: ["name", "born", "kind"],
+          additionalProperties: false,
+          properties: {
+            name: { $ref: "#/$defs/NonEmptyString" },
+            born: { $ref: "#/$defs/Date" },
+            kind: { anyOf: [{ type: "string", enum: ["poet", "mathematician"] }, { type: "null" }] }
+          },
+          $defs: {
+            NonEmptyString: { type: "string", description: "a non empty string" },
+            Date: { type: "string", description: "a string to be decoded into a Date" },
+            Person: {
+              type: "object",
+              required: ["name", "born", "kind"],
+              additionalProperties: false,
+              properties: {
+                name: { $ref: "#/$defs/NonEmptyString" },
+                born: { $ref: "#/$defs/Date" },
+                kind: { anyOf: [{ type: "string", enum: ["poet", "mathematician"] }, { type: "null" }] }
+              }
+            }
+          }
+        }
+      })
+    )
+  })
+
+  it("is not strict with optional properties or with open records", () => {
+    for (const schema of [
+      Schema.Struct({ a: Schema.optional(Schema.String) }),
+      Schema.Struct({ a: Schema.Struct({ b: Schema.optional(Schema.String) }) }),
+      Schema.Struct({ a: Schema.Record({ key: Schema.String, value: Schema.Number }) })
+    ]) {
+      assert.strictEqual(
+        Either.getOrThrow(StructuredOutput.fromSchema(schema as Schema.Schema.AnyNoContext)).strict,
+        false
+      )
+    }
+  })
+
+  it("keeps properties that are called like keywords", () => {
+    const output = Either.getOrThrow(
+      StructuredOutput.fromSchema(Schema.Struct({ title: Schema.String, format: Schema.Number, enum: Schema.String }))
+    )
+
+    assert.deepStrictEqual(Object.keys(output.schema["properties"] as object), ["title", "format", "enum"])
+    assert.isTrue(output.strict)
+  })
+
+  it("refuses what is no object, or has no JSON Schema", () => {
+    assert.deepStrictEqual(
+      StructuredOutput.fromSchema(Schema.Array(Schema.String)),
+      Either.left("expected the Schema of an object")
+    )
+    assert.deepStrictEqual(
+      StructuredOutput.fromSchema(Schema.Struct({ a: Schema.DateFromSelf, b: Schema.BigIntFromSelf })),
+      Either.left("expected a Schema that has a JSON Schema")
+    )
+  })
+})
+
+describe("AzureOpenAI.chatJson", () => {
+  const answer = (message: Record<string, unknown>, finish = "stop") => ({
+    pieces: [
+      JSON.stringify({
+        id: "1",
+        choices: [{ index: 0, message: { role: "assistant", ...message }, finish_reason: finish }]
+      })
+    ]
+  })
+  const ask = AzureOpenAI.chatJson({ messages: [{ role: "user", content: "Ada" }] }, Person, { name: "person" })
+
+  it.effect("sends the schema and decodes the answer", () =>
+    Effect.gen(function* () {
+      const { layer, sent } = wire([answer({ content: '{"name":"Ada","born":"1815-12-10","kind":"mathematician"}' })])
+
+      const { text, value } = yield* ask.pipe(Effect.provide(ptu().pipe(Layer.provide(layer))))
+
+      assert.deepStrictEqual(value, new Person({ name: "Ada", born: new Date("1815-12-10"), kind: "mathematician" }))
+      assert.isTrue(text.startsWith('{"name"'))
+      const { schema, ...rest } = (sent[0]?.body?.["response_format"] as { json_schema: Record<string, unknown> })
+        .json_schema
+      assert.deepStrictEqual(rest, { name: "person", strict: true })
+      assert.deepStrictEqual(schema, Either.getOrThrow(StructuredOutput.fromSchema(Person)).schema)
+    })
+  )
+
+  const bad: ReadonlyArray<readonly [string, ReturnType<typeof answer>, string, string | undefined]> = [
+    [
+      "another shape",
+      answer({ content: '{"name":"","born":"1815-12-10","kind":null}' }),
+      "choices.0.message.content.name",
+      undefined
+    ],
+    ["cut off", answer({ content: '{"name":"SECRET' }, "length"), "choices.0.message.content", "length"],
+    ["refused", answer({ content: null, refusal: "SECRET" }), "choices.0.message.refusal", "refusal"],
+    ["empty", answer({ content: "" }, "content_filter"), "choices.0.message.content", "content_filter"]
+  ]
+  for (const [name, reply, path, code] of bad) {
+    it.effect(`fails with Malformed, and without the answer, where it is ${name}`, () =>
+      Effect.gen(function* () {
+        const { layer, sent } = wire([reply])
+
+        const error = yield* ask.pipe(Effect.flip, Effect.provide(ptu().pipe(Layer.provide(layer))))
+
+        assert.strictEqual(error._tag, "Malformed")
+        assert.deepStrictEqual(error._tag === "Malformed" && [error.path, error.code], [path, code])
+        assert.isFalse(`${String(error)} ${JSON.stringify(error)}`.includes("SECRET"))
+        assert.strictEqual(sent.length, 1)
+      })
+    )
+  }
+
+  it.effect("does not print names that the model made up", () =>
+    Effect.gen(function* () {
+      const { layer } = wire([answer({ content: '{"notes":{"SECRET":"x"}}' })])
+      const Notes = Schema.Struct({ notes: Schema.Record({ key: Schema.String, value: Schema.Number }) })
+
+      const error = yield* AzureOpenAI.chatJson({ messages: [{ role: "user", content: "Ada" }] }, Notes).pipe(
+        Effect.flip,
+        Effect.provide(ptu().pipe(Layer.provide(layer)))
+      )
+
+      assert.strictEqual(error._tag === "Malformed" && error.path, "choices.0.message.content.notes.*")
+    })
+  )
+
+  it.effect("sends nothing for a Schema that is no object", () =>
+    Effect.gen(function* () {
+      const { layer, sent } = wire([])
+
+      const error = yield* AzureOpenAI.chatJson({ messages: [{ role: "user", content: "Ada" }] }, Schema.String).pipe(
+        Effect.flip,
+        Effect.provide(ptu().pipe(Layer.provide(layer)))
+      )
+
+      assert.strictEqual(
+        error.message,
+        "gpt-4o-ptu: request refused because of response_format: expected the Schema of an object (0 requests sent)"
+      )
+      assert.strictEqual(sent.length, 0)
+    })
+  )
+})
