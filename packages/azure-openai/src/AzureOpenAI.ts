@@ -17,6 +17,7 @@ import type { Service } from "./Deployment.js"
 import { Deployment } from "./Deployment.js"
 import * as ChatJson from "./internal/chatJson.js"
 import { ChatProtocol } from "./internal/chatProtocol.js"
+import * as Content from "./internal/content.js"
 import * as Operation from "./internal/operation.js"
 import * as Reply from "./Reply.js"
 import * as StructuredOutput from "./StructuredOutput.js"
@@ -48,18 +49,24 @@ const requestAttributes = (request: ChatRequest | ChatStreamRequest): Record<str
   [attributes.choiceCount]: request.n === 1 ? undefined : request.n
 })
 
-const answerAttributes = (completion: ChatCompletion): Record<string, unknown> =>
-  Operation.defined({
-    [attributes.responseId]: completion.id,
-    [attributes.responseModel]: completion.model,
-    // A string, because exporters write an array as one pretty-printed string anyway.
-    [attributes.finishReasons]: completion.choices.map((choice) => choice.finish_reason ?? "none").join(","),
-    [attributes.inputTokens]: completion.usage?.prompt_tokens,
-    [attributes.outputTokens]: completion.usage?.completion_tokens
-  })
+const answerAttributes = (completion: ChatCompletion): Record<string, unknown> => ({
+  [attributes.responseId]: completion.id,
+  [attributes.responseModel]: completion.model,
+  // A string, because exporters write an array as one pretty-printed string anyway.
+  [attributes.finishReasons]: completion.choices.map((choice) => choice.finish_reason ?? "none").join(","),
+  [attributes.inputTokens]: completion.usage?.prompt_tokens,
+  [attributes.cachedTokens]: completion.usage?.prompt_tokens_details?.cached_tokens || undefined,
+  [attributes.outputTokens]: completion.usage?.completion_tokens
+})
+
+const asked = (request: ChatRequest | ChatStreamRequest) => () => ({
+  [attributes.inputMessages]: Content.input(request.messages)
+})
 
 const answered = (runner: Service, completion: ChatCompletion): Effect.Effect<ChatAnswer, never, Call.Call> =>
-  Effect.annotateCurrentSpan(answerAttributes(completion)).pipe(
+  Operation.answered(answerAttributes(completion), () => ({
+    [attributes.outputMessages]: Content.output(completion)
+  })).pipe(
     Effect.zipRight(Call.served(runner.primary)),
     Effect.map((served) => ({
       text: completion.choices[0]?.message.content ?? "",
@@ -105,7 +112,7 @@ export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError,
         Effect.flatMap(target.post("chat/completions", body), (reply) => decode(reply))
       )
       return yield* answered(runner, completion)
-    }).pipe(Operation.call(runner, "chat", requestAttributes(request)), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", requestAttributes(request), asked(request)), Effect.scoped)
   )
 
 /**
@@ -170,7 +177,7 @@ export const chatJson = <A, I, R>(
         )
       )
       return { ...(yield* answered(runner, completion)), value }
-    }).pipe(Operation.call(runner, "chat", requestAttributes(request)), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", requestAttributes(request), asked(request)), Effect.scoped)
   )
 
 /**
@@ -217,6 +224,7 @@ const beginChat = (
   Effect.flatMap(Deployment, (runner) =>
     Effect.flatMap(Operation.valid(runner, validateStream(request)), (valid) =>
       Operation.begin(runner, {
+        name: "chat",
         request: () => ({
           method: "POST",
           operation: "chat/completions",
@@ -225,7 +233,7 @@ const beginChat = (
         }),
         protocol: (reply) => new ChatProtocol(reply)
       })
-    ).pipe(Operation.call(runner, "chat", { ...requestAttributes(request), [attributes.stream]: true }))
+    ).pipe(Operation.call(runner, "chat", { ...requestAttributes(request), [attributes.stream]: true }, asked(request)))
   )
 
 /**

@@ -109,8 +109,6 @@ export class Content extends Context.Reference<Content>()("@spillway/azure-opena
 export const withContent: {
   (content: boolean): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   <A, E, R>(self: Effect.Effect<A, E, R>, content: boolean): Effect.Effect<A, E, R>
-} = dual(
-  2,
-  <A, E, R>(self: Effect.Effect<A, E, R>, content: boolean): Effect.Effect<A, E, R> =>
-    Effect.provideService(self, Content, content)
+} = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, content: boolean): Effect.Effect<A, E, R> =>
+  Effect.provideService(self, Content, content)
 )

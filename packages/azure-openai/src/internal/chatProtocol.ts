@@ -76,6 +76,7 @@ export class ChatProtocol implements Protocol<ChatChunk> {
       [attributes.finishReasons]:
         this.finish.size === 0 ? undefined : [...this.finish.values()].map((finish) => finish ?? "none").join(","),
       [attributes.inputTokens]: this.usage?.prompt_tokens,
+      [attributes.cachedTokens]: this.usage?.prompt_tokens_details?.cached_tokens || undefined,
       [attributes.outputTokens]: this.usage?.completion_tokens
     }
   }

@@ -78,12 +78,10 @@ export const embeddings = (request: EmbeddingsRequest): Effect.Effect<Embeddings
           read(reply, inputsOf(valid))
         )
       )
-      yield* Effect.annotateCurrentSpan(
-        Operation.defined({
-          [attributes.responseModel]: answer.model,
-          [attributes.inputTokens]: answer.usage?.prompt_tokens
-        })
-      )
+      yield* Operation.answered({
+        [attributes.responseModel]: answer.model,
+        [attributes.inputTokens]: answer.usage?.prompt_tokens
+      })
       const served = yield* Call.served(runner.primary)
       return { vectors, inputTokens: answer.usage?.prompt_tokens, model: answer.model, served }
     }).pipe(Operation.call(runner, "embeddings", { [attributes.dimensions]: request.dimensions }), Effect.scoped)

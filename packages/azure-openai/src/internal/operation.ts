@@ -1,15 +1,21 @@
 import { Call, Telemetry } from "@spillway/core"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
+import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
 import type { CallError, StreamBroken } from "../CallError.js"
 import type { Deployment, Service } from "../Deployment.js"
 import * as Reply from "../Reply.js"
 import type { Opened, Request, Target } from "../Target.js"
-import { attributes, values } from "../Telemetry.js"
+import { attributes, Content, values } from "../Telemetry.js"
+import * as CallMetrics from "./callMetrics.js"
+import * as Contents from "./content.js"
 import type { Protocol } from "./eventStream.js"
 import * as EventStream from "./eventStream.js"
 
@@ -17,10 +23,23 @@ import * as EventStream from "./eventStream.js"
 export const defined = (entries: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null))
 
-/** Runs an operation as a call, with its root span `{name} {model}`. @internal */
-export const call = (runner: Service, name: string, request: Record<string, unknown>) =>
+/**
+ * Runs an operation as a call, with its root span `{name} {model}`. `content`: what the request says, as an attribute, for
+ * who asks for it.
+ *
+ * @internal
+ */
+export const call =
+  (runner: Service, name: string, request: Record<string, unknown>, content?: () => Record<string, unknown>) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>) =>
+    Effect.flatMap(Content, (wanted) =>
+      run(runner, name, wanted && content !== undefined ? { ...request, ...content() } : request)(self)
+    )
+
+const run = (runner: Service, name: string, request: Record<string, unknown>) =>
   Call.run({
     name: `${name} ${runner.primary.model}`,
+    metrics: CallMetrics.of(name, runner.primary.model),
     attributes: {
       [attributes.operation]: name,
       [attributes.provider]: values.provider,
@@ -29,6 +48,30 @@ export const call = (runner: Service, name: string, request: Record<string, unkn
       ...defined(request)
     }
   })
+
+const count = (value: unknown): number => (Predicate.isNumber(value) ? value : 0)
+
+// What an answer says of itself goes onto the span, and what it took into the metrics.
+const tell = (call: Call.Service, span: Option.Option<Tracer.Span>, answer: Record<string, unknown>): void => {
+  if (Option.isSome(span)) {
+    for (const [key, value] of Object.entries(defined(answer))) span.value.attribute(key, value)
+  }
+  const usage = {
+    inputTokens: count(answer[attributes.inputTokens]),
+    cachedTokens: count(answer[attributes.cachedTokens]),
+    outputTokens: count(answer[attributes.outputTokens])
+  }
+  if (usage.inputTokens > 0 || usage.outputTokens > 0) call.recordUsage(usage)
+}
+
+/** Writes down what an answer says of itself, as attributes; and `content`, the answer, for who asks for it. @internal */
+export const answered = (
+  answer: Record<string, unknown>,
+  content?: () => Record<string, unknown>
+): Effect.Effect<void, never, Call.Call> =>
+  Effect.map(Effect.all([Call.Call, Content, Effect.option(Effect.currentSpan)]), ([call, wanted, span]) =>
+    tell(call, span, wanted && content !== undefined ? { ...answer, ...content() } : answer)
+  )
 
 /** A failure of the call that no attempt came to. @internal */
 export const fail = (runner: Service, failure: Reply.Failure): Effect.Effect<never, CallError, Call.Call> =>
@@ -60,7 +103,12 @@ export interface Begun<A> {
  */
 export const begin = <A>(
   runner: Service,
-  options: { readonly request: (target: Target) => Request; readonly protocol: (reply: Opened) => Protocol<A> }
+  options: {
+    /** The operation's name, as its span has it. */
+    readonly name: string
+    readonly request: (target: Target) => Request
+    readonly protocol: (reply: Opened) => Protocol<A>
+  }
 ): Effect.Effect<Begun<A>, CallError, Call.Call | Scope.Scope> =>
   Effect.gen(function* () {
     const call = yield* Call.Call
@@ -75,11 +123,21 @@ export const begin = <A>(
       }).pipe(Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Reply.cutOff("timeout") }))
     )
     const { protocol, reader, span, target } = opened
+    const [now, content, tags] = yield* Effect.all([
+      Clock.currentTimeNanos,
+      Content,
+      FiberRef.get(FiberRef.currentMetricLabels)
+    ])
+    const toFirst = Number(now - call.startedAt) / 1e9
+    CallMetrics.of(options.name, runner.primary.model).timeToFirstChunk.unsafeUpdate(toFirst, tags)
     yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        if (Option.isNone(root)) return
-        for (const [key, value] of Object.entries(defined(protocol.attributes()))) root.value.attribute(key, value)
-      })
+      Effect.sync(() =>
+        tell(call, root, {
+          ...protocol.attributes(),
+          [attributes.timeToFirstChunk]: toFirst,
+          ...(content ? { [attributes.outputMessages]: Contents.outputText(protocol.text()) } : {})
+        })
+      )
     )
     const served = yield* Call.served(runner.primary)
     const events = EventStream.events(opened, {
