@@ -8,8 +8,8 @@ export default defineConfig({
   resolve: {
     // Tests run against the sources, so that a failure points into them; what is built is tried by the command's tests.
     alias: [
-      { find: /^@spillway\/(core|azure-openai|emulator)$/, replacement: `${root}packages/$1/src/index.ts` },
-      { find: /^@spillway\/(core|azure-openai|emulator)\/(.+)$/, replacement: `${root}packages/$1/src/$2.ts` }
+      { find: /^@spillway\/(core|azure-openai|emulator|opentelemetry)$/, replacement: `${root}packages/$1/src/index.ts` },
+      { find: /^@spillway\/(core|azure-openai|emulator|opentelemetry)\/(.+)$/, replacement: `${root}packages/$1/src/$2.ts` }
     ]
   },
   test: {

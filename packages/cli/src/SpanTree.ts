@@ -96,3 +96,12 @@ export const render = (root: Tracer.Span, spans: ReadonlyArray<Tracer.Span>, sty
     )
     .join("\n")
 }
+
+/** Renders every tree among `spans`, in order of their start. */
+export const renderAll = (spans: ReadonlyArray<Tracer.Span>, style: Style): string => {
+  const ids = new Set(spans.map(({ spanId }) => spanId))
+  return spans
+    .filter(({ parent }) => !Option.exists(parent, ({ spanId }) => ids.has(spanId)))
+    .map((root) => render(root, spans, style))
+    .join("\n\n")
+}

@@ -14,6 +14,8 @@ import * as Exporter from "../Exporter.js"
 import { Failed, Misuse } from "../Failure.js"
 import type * as Help from "../Help.js"
 import * as Policy from "../Policy.js"
+import * as SpanCollector from "../SpanCollector.js"
+import * as SpanTree from "../SpanTree.js"
 import * as Style from "../Style.js"
 
 const question = Args.text({ name: "QUESTION" }).pipe(Args.withDescription("What to ask, in quotes"))
@@ -28,6 +30,10 @@ const json = Options.boolean("json").pipe(
   Options.withDescription("Print the answer and how it came about as one JSON object")
 )
 
+const trace = Options.boolean("trace").pipe(
+  Options.withDescription("Show on standard error what the call did when, as a tree of spans")
+)
+
 const variables: ReadonlyArray<Help.Row> = [
   ["AZURE_OPENAI_ENDPOINT", "URL of the resource (or OPENAI_API_BASE). Not set: the embedded emulator answers"],
   ["AZURE_OPENAI_API_KEY", "Its key (or OPENAI_API_KEY, OPEN_API_KEY)"],
@@ -38,7 +44,8 @@ const variables: ReadonlyArray<Help.Row> = [
   ["AZURE_OPENAI_API_VERSION", "A date such as 2024-10-21, for dated URLs. Not set: the v1 API"],
   ["PTU_MAX_WAIT", "Milliseconds to wait for the provisioned deployment at most. Default 4000"],
   ["MAX_RETRIES", "Retries on the Standard deployment. Default 2"],
-  ["OTEL_EXPORTER_OTLP_ENDPOINT", "Collector for spans and metrics, such as http://localhost:4318"]
+  ["OTEL_EXPORTER_OTLP_ENDPOINT", "Collector for spans and metrics, such as http://localhost:4318"],
+  ["OTEL_EXPORTER_PROMETHEUS_PORT", "Port at which Prometheus may scrape the metrics, such as 9464"]
 ]
 
 // Fractions of a millisecond are noise to who reads this.
@@ -101,11 +108,14 @@ const read = (question: string): Effect.Effect<Environment.Settings, Misuse> => 
   )
 }
 
-export const ask = Command.make("ask", { question, system, json }, ({ json, question, system }) =>
+export const ask = Command.make("ask", { question, system, json, trace }, ({ json, question, system, trace }) =>
   Effect.gen(function* () {
     const settings = yield* read(question)
     const { client, resource } = yield* target(settings)
     const secrets = [resource.apiKey, resource.standardApiKey]
+    const showTrace = SpanCollector.tap((spans) =>
+      trace && spans.length > 0 ? Console.error(`\n${SpanTree.renderAll(spans, Style.stderr)}`) : Effect.void
+    )
     // The exporter is outermost: nobody waits for a collector to read the answer.
     yield* AzureOpenAI.chat({ messages: messages(system, question) }).pipe(
       Effect.tapError((error) => Console.error(CallReport.failed(error, secrets, Style.stderr))),
@@ -115,7 +125,8 @@ export const ask = Command.make("ask", { question, system, json }, ({ json, ques
       Effect.provide(
         Policy.layer(settings, resource).pipe(Layer.provide(client), Layer.mapError(Environment.toMisuse))
       ),
-      Effect.provide(Exporter.layer(settings.collector))
+      showTrace,
+      Effect.provide(Exporter.layer(settings.exports))
     )
   })
 ).pipe(Command.withDescription("Ask once: the PTU deployment first, Standard beyond the wait you can afford"))
