@@ -43,5 +43,5 @@ export const output = ({ choices }: ChatCompletion): string =>
   )
 
 /** The text of a stream, in the same form. @internal */
-export const outputText = (text: string): string =>
-  JSON.stringify([{ role: "assistant", parts: [textPart(text)], finish_reason: "unknown" }])
+export const outputText = (text: string, finish: unknown): string =>
+  JSON.stringify([{ role: "assistant", parts: [textPart(text)], finish_reason: finish ?? "unknown" }])

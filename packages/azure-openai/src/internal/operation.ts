@@ -131,13 +131,13 @@ export const begin = <A>(
     const toFirst = Number(now - call.startedAt) / 1e9
     CallMetrics.of(options.name, runner.primary.model).timeToFirstChunk.unsafeUpdate(toFirst, tags)
     yield* Effect.addFinalizer(() =>
-      Effect.sync(() =>
-        tell(call, root, {
-          ...protocol.attributes(),
-          [attributes.timeToFirstChunk]: toFirst,
-          ...(content ? { [attributes.outputMessages]: Contents.outputText(protocol.text()) } : {})
+      Effect.sync(() => {
+        const answer = { ...protocol.attributes(), [attributes.timeToFirstChunk]: toFirst }
+        const said = () => ({
+          [attributes.outputMessages]: Contents.outputText(protocol.text(), answer[attributes.finishReasons])
         })
-      )
+        tell(call, root, content ? { ...answer, ...said() } : answer)
+      })
     )
     const served = yield* Call.served(runner.primary)
     const events = EventStream.events(opened, {
