@@ -13,11 +13,12 @@ const throttled = (retryAfterMs: number, after = 0) => Script.throttled({ retryA
 
 // The registry belongs to the process, so every test has deployments and a model of its own.
 const chain = (name: string, options?: Partial<Deployment.Options>) => {
-  const more = { model: `model-${name}`, ...options }
+  const model = `model-${name}`
+  const more = { model, ...options }
   return {
     ptu: `ptu-${name}`,
     std: `std-${name}`,
-    model: { [labels.model]: more.model },
+    model: { [labels.model]: model },
     layer: Deployment.provisioned(at(`ptu-${name}`, more)).pipe(
       Deployment.retry(RetryAfter.within("4 seconds")),
       Deployment.orElse(
@@ -233,7 +234,7 @@ describe("metrics", () => {
     Effect.gen(function* () {
       const { layer, ptu } = chain("stream")
       yield* inVirtualTime(
-        Stream.runDrain(AzureOpenAI.chatStream({ ...hello, stream_options: { include_usage: true } }))
+        Stream.runDrain(AzureOpenAI.chatStream({ messages: hello.messages, stream_options: { include_usage: true } }))
       ).pipe(Effect.provide(layer))
       const [first] = yield* series(GenAi.metrics.timeToFirstChunk, { "gen_ai.request.model": "model-stream" })
       const tokens = yield* values(metrics.tokens, of(ptu), labels.tokenType)

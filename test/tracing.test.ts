@@ -146,7 +146,7 @@ describe("prompts and answers", () => {
   it.effect("of a stream as well, once it has ended", () =>
     Effect.gen(function* () {
       const { layer, spans } = yield* recorder
-      yield* inVirtualTime(Stream.runDrain(AzureOpenAI.chatStream(hello))).pipe(
+      yield* inVirtualTime(Stream.runDrain(AzureOpenAI.chatStream({ messages: hello.messages }))).pipe(
         Telemetry.withContent(true),
         Effect.provide(Layer.orDie(Deployment.provisioned(at("ptu")))),
         Effect.provide(layer)

@@ -132,7 +132,7 @@ export const begin = <A>(
     CallMetrics.of(options.name, runner.primary.model).timeToFirstChunk.unsafeUpdate(toFirst, tags)
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        const answer = { ...protocol.attributes(), [attributes.timeToFirstChunk]: toFirst }
+        const answer: Record<string, unknown> = { ...protocol.attributes(), [attributes.timeToFirstChunk]: toFirst }
         const said = () => ({
           [attributes.outputMessages]: Contents.outputText(protocol.text(), answer[attributes.finishReasons])
         })

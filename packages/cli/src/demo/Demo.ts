@@ -22,7 +22,11 @@ import * as Summary from "./Summary.js"
 
 const chat = (endpoint: string) => {
   const common = { endpoint, apiKey: Redacted.make("demo"), model: Scenario.model }
-  const Standard = Deployment.standard({ ...common, deployment: Scenario.deployments.standard })
+  const Standard = Deployment.standard({
+    ...common,
+    deployment: Scenario.deployments.standard,
+    prices: Scenario.prices
+  })
   return Deployment.provisioned({ ...common, deployment: Scenario.deployments.provisioned }).pipe(
     Deployment.retry(RetryAfter.within(Scenario.maxWait)),
     Deployment.orElse(Standard.pipe(Deployment.retry(RetryAfter.retries(2)))),
