@@ -59,8 +59,10 @@ const answerAttributes = (completion: ChatCompletion): Record<string, unknown> =
   [attributes.outputTokens]: completion.usage?.completion_tokens
 })
 
-const asked = (request: ChatRequest | ChatStreamRequest) => () => ({
-  [attributes.inputMessages]: Content.input(request.messages)
+const asked = (request: ChatRequest | ChatStreamRequest) => ({
+  body: request,
+  attributes: requestAttributes(request),
+  content: () => ({ [attributes.inputMessages]: Content.input(request.messages) })
 })
 
 const answered = (runner: Service, completion: ChatCompletion): Effect.Effect<ChatAnswer, never, Call.Call> =>
@@ -112,7 +114,7 @@ export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError,
         Effect.flatMap(target.post("chat/completions", body), (reply) => decode(reply))
       )
       return yield* answered(runner, completion)
-    }).pipe(Operation.call(runner, "chat", requestAttributes(request), asked(request)), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", asked(request)), Effect.scoped)
   )
 
 /**
@@ -177,7 +179,7 @@ export const chatJson = <A, I, R>(
         )
       )
       return { ...(yield* answered(runner, completion)), value }
-    }).pipe(Operation.call(runner, "chat", requestAttributes(request), asked(request)), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", asked(request)), Effect.scoped)
   )
 
 /**
@@ -233,7 +235,12 @@ const beginChat = (
         }),
         protocol: (reply) => new ChatProtocol(reply)
       })
-    ).pipe(Operation.call(runner, "chat", { ...requestAttributes(request), [attributes.stream]: true }, asked(request)))
+    ).pipe(
+      Operation.call(runner, "chat", {
+        ...asked(request),
+        attributes: { ...requestAttributes(request), [attributes.stream]: true }
+      })
+    )
   )
 
 /**

@@ -153,6 +153,37 @@ export class Unavailable extends Schema.TaggedError<Unavailable>("@spillway/azur
   }
 }
 
+const why = {
+  late: "no turn in time",
+  full: "too many calls wait",
+  closed: "admission has ended"
+} as const
+
+/**
+ * Admission gave the call up: its turn would have come after what it can wait, and no request was sent. May be taken over.
+ *
+ * - `waited`: how long it waited in line. A call that would wait too long anyway does not wait at all.
+ * - `predicted`: how long it would have waited in line in all, as far as was known.
+ * - `reason`: `late`, its turn would come too late; `full`, too many calls wait; `closed`, the Layer was released.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Saturated extends Schema.TaggedError<Saturated>("@spillway/azure-openai/Saturated")("Saturated", {
+  ...common,
+  waited: Schema.DurationFromMillis,
+  predicted: Schema.DurationFromMillis,
+  reason: Schema.Literal("late", "full", "closed")
+}) {
+  get [Recovery.TypeId](): Recovery.Recovery {
+    return "next"
+  }
+  override get message(): string {
+    const times = `waited ${Duration.toMillis(this.waited)} ms, would have waited ${Duration.toMillis(this.predicted)} ms`
+    return describe(this, `${why[this.reason]}, ${times}`)
+  }
+}
+
 /**
  * The prompt is longer than this deployment takes, though not longer than the model takes elsewhere: provisioned
  * deployments of some models refuse long contexts that Standard accepts. May be taken over.
@@ -293,6 +324,7 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("@spi
 export const CallError = Schema.Union(
   RateLimited,
   Unavailable,
+  Saturated,
   PromptTooLong,
   Malformed,
   ContentFiltered,

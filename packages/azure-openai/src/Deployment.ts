@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import type { Attempt, Metrics } from "@spillway/core"
-import { CallSettings, Runner } from "@spillway/core"
+import { CallSettings, RetryAfter, Runner } from "@spillway/core"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
@@ -15,8 +15,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as Admission from "./Admission.js"
 import type { CallError, RateLimited, Unavailable } from "./CallError.js"
 import * as Credential from "./Credential.js"
 import * as Endpoint from "./Endpoint.js"
@@ -157,6 +159,13 @@ const fromOptions = (
     )
     // A call's series are there, at zero, before its first call.
     CallMetrics.of("chat", target.model)
+    // Standard has quotas of another kind, and is where calls go that admission turns away.
+    const admission =
+      kind === "provisioned"
+        ? Option.getOrUndefined(
+            yield* Admission.forDeployment({ endpoint, deployment: target.deployment, model: target.model })
+          )
+        : undefined
     return Runner.make({
       deployment: target.deployment,
       model: target.model,
@@ -164,6 +173,7 @@ const fromOptions = (
       target,
       timeout,
       prices: options.prices,
+      admission,
       attributes: {
         [attributes.serverAddress]: endpoint.hostname,
         ...(endpoint.port === "" ? {} : { [attributes.serverPort]: Number(endpoint.port) }),
@@ -186,7 +196,8 @@ const layer = (
       ).pipe(Layer.provide(options.credential))
 
 /**
- * A deployment of provisioned throughput (PTU). Alone it sends each request once.
+ * A deployment of provisioned throughput (PTU). Alone it sends each request once. With `Admission.layer` provided to it,
+ * calls wait for their turn first.
  *
  * Fails with a `ConfigError` that lists everything that is wrong with the options. Sends through whatever `HttpClient` is
  * provided, with the client's own span switched off (the attempt's span stands for it) and redirects not followed.
@@ -352,9 +363,25 @@ const provide = <Out, In, R>(
   schedule: Schedule.Schedule<Out, In, R>,
   services: Context.Context<R>
 ): Schedule.Schedule<Out, In> =>
-  Schedule.mapInputContext(schedule, (call: Context.Context<never>) =>
-    Context.add(Context.merge(call, services), CallSettings.CallSettings, Context.get(call, CallSettings.CallSettings))
+  withLimitOf(
+    schedule,
+    Schedule.mapInputContext(schedule, (call: Context.Context<never>) =>
+      Context.add(
+        Context.merge(call, services),
+        CallSettings.CallSettings,
+        Context.get(call, CallSettings.CallSettings)
+      )
+    )
   )
+
+const withLimitOf = <Out, In, R>(
+  original: Schedule.Schedule<unknown, never, unknown>,
+  schedule: Schedule.Schedule<Out, In, R>
+): Schedule.Schedule<Out, In, R> =>
+  Option.match(RetryAfter.limitOf(original), {
+    onNone: () => schedule,
+    onSome: (limit) => RetryAfter.withLimit(schedule, limit)
+  })
 
 /**
  * Goes to `that` deployment when `self` is done and failed with an error another deployment may recover: a throttle, a

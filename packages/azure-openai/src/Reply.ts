@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import type { Attempt, Runner } from "@spillway/core"
+import type { Admission, Attempt, Runner } from "@spillway/core"
 import { RetryAfter } from "@spillway/core"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Duration from "effect/Duration"
@@ -37,6 +37,7 @@ export interface Failure extends Runner.Failure {
   readonly path?: string | undefined
   readonly reason?: CallError.Reason
   readonly categories?: ReadonlyArray<string>
+  readonly gaveUp?: Admission.GaveUp
 }
 
 /**
@@ -442,6 +443,17 @@ export const toStreamBroken = (
   })
 
 /**
+ * A call that admission gave up before it was sent.
+ *
+ * @since 0.1.0
+ * @category decisions
+ */
+export const saturated = (gaveUp: Admission.GaveUp): Failure => ({
+  ...withoutReply("Saturated", "saturated", {}),
+  gaveUp
+})
+
+/**
  * The caller's error for a failure.
  *
  * @since 0.1.0
@@ -467,6 +479,10 @@ export const toError = (deployment: string, failure: Failure, history: Runner.Hi
       return new CallError.RateLimited(retryable)
     case "Unavailable":
       return new CallError.Unavailable({ ...retryable, reason: failure.reason ?? "connection" })
+    case "Saturated": {
+      const { predicted = Duration.zero, reason = "late", waited = Duration.zero } = failure.gaveUp ?? {}
+      return new CallError.Saturated({ ...common, waited, predicted, reason })
+    }
     case "PromptTooLong":
       return new CallError.PromptTooLong(common)
     case "Malformed":

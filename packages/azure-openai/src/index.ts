@@ -1,4 +1,11 @@
 /**
+ * Order and pace for the calls to provisioned deployments.
+ *
+ * @since 0.1.0
+ */
+export * as Admission from "./Admission.js"
+
+/**
  * The operations of Azure OpenAI, answered by whatever deployment the program is given.
  *
  * @since 0.1.0
@@ -11,6 +18,13 @@ export * as AzureOpenAI from "./AzureOpenAI.js"
  * @since 0.1.0
  */
 export * as CallError from "./CallError.js"
+
+/**
+ * What a unit of provisioned throughput is worth, by model.
+ *
+ * @since 0.1.0
+ */
+export * as Capacity from "./Capacity.js"
 
 /**
  * Chat completions on the wire.
@@ -88,3 +102,10 @@ export * as Target from "./Target.js"
  * @since 0.1.0
  */
 export * as Telemetry from "./Telemetry.js"
+
+/**
+ * What a request will take, in tokens, told before it is sent.
+ *
+ * @since 0.1.0
+ */
+export * as Tokens from "./Tokens.js"

@@ -3,7 +3,7 @@ import { Telemetry } from "@spillway/core"
 import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
 import * as CallReport from "./CallReport.js"
-import type { Style } from "./Style.js"
+import * as Style from "./Style.js"
 
 interface Row {
   readonly span: Tracer.Span
@@ -50,10 +50,15 @@ const note = ({ attributes }: Tracer.Span): string => {
 
 const millisBetween = (from: bigint, to: bigint): number => Number(to - from) / 1e6
 
-const lineWidth = 32
+/** How a tree is shown. */
+export interface Options {
+  readonly style: Style.Style
+  /** Columns of the time line. Defaults to 32. */
+  readonly lineWidth?: number
+}
 
 // A span too short for a column still gets one.
-const timeLine = ({ began, ended, span }: Row, root: Row, style: Style): string => {
+const timeLine = ({ began, ended, span }: Row, root: Row, { lineWidth = 32, style }: Options): string => {
   const total = Math.max(1, millisBetween(root.began, root.ended))
   const at = Math.min(lineWidth - 1, Math.floor((millisBetween(root.began, began) / total) * lineWidth))
   const length = Math.max(1, Math.min(lineWidth - at, Math.round((millisBetween(began, ended) / total) * lineWidth)))
@@ -70,7 +75,7 @@ const timeLine = ({ began, ended, span }: Row, root: Row, style: Style): string 
 }
 
 /** Renders `root` and whatever of `spans` is below it, one span to a line. */
-export const render = (root: Tracer.Span, spans: ReadonlyArray<Tracer.Span>, style: Style): string => {
+export const render = (root: Tracer.Span, spans: ReadonlyArray<Tracer.Span>, options: Options): string => {
   const rows = rowsOf(root, spans, "", "")
   const [first] = rows
   if (first === undefined) return ""
@@ -86,9 +91,9 @@ export const render = (root: Tracer.Span, spans: ReadonlyArray<Tracer.Span>, sty
     .map(({ at, row, took }) =>
       [
         row.label.padEnd(labels),
-        style.dim(at.padStart(ats)),
+        options.style.dim(at.padStart(ats)),
         took.padStart(tooks),
-        timeLine(row, first, style),
+        timeLine(row, first, options),
         note(row.span)
       ]
         .join("  ")
@@ -97,11 +102,19 @@ export const render = (root: Tracer.Span, spans: ReadonlyArray<Tracer.Span>, sty
     .join("\n")
 }
 
-/** Renders every tree among `spans`, in order of their start. */
-export const renderAll = (spans: ReadonlyArray<Tracer.Span>, style: Style): string => {
+// Columns of a tree besides its time line.
+const treeWidth = 66
+
+/** How wide the time lines may be on a page of some width. */
+export const lineWidthOn = (width: number): number => Math.max(8, Math.min(32, width - treeWidth))
+
+/** Renders every tree among `spans`, in order of their start, for standard error. */
+export const renderAll = (spans: ReadonlyArray<Tracer.Span>): string => {
+  const { stderr } = process
+  const options = { style: Style.stderr, lineWidth: lineWidthOn(stderr.isTTY ? stderr.columns : 100) }
   const ids = new Set(spans.map(({ spanId }) => spanId))
   return spans
     .filter(({ parent }) => !Option.exists(parent, ({ spanId }) => ids.has(spanId)))
-    .map((root) => render(root, spans, style))
+    .map((root) => render(root, spans, options))
     .join("\n\n")
 }

@@ -77,7 +77,7 @@ const interrupted =
   CommandLine.Request.$is("Run")(request) && request.command === "emulate" ? exitCode.done : exitCode.interrupted
 
 // Whoever read the output has gone, as `head` does.
-process.stdout.on("error", () => process.exit(exitCode.failed))
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => process.exit(exitCode.failed))
 
 program.pipe(
   // Standard output is for answers, and what the library logs at info the commands tell in their own words.

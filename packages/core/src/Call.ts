@@ -65,6 +65,27 @@ export interface Reply {
 }
 
 /**
+ * How many tokens a text has, for a deployment's model.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type CountTokens = (text: string) => number
+
+/**
+ * What an operation expects its request to take, before it is sent. In tokens.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Demand {
+  /** How long the prompt is: counted or estimated. */
+  readonly inputTokens: number
+  /** The longest answer the request allows, over all choices; undefined where it sets no bound. */
+  readonly outputTokens: number | undefined
+}
+
+/**
  * What a request took, as its reply says. In tokens.
  *
  * @since 0.1.0
@@ -86,6 +107,10 @@ export interface Usage {
 export interface Service {
   /** When the call began, in nanoseconds of `Clock.currentTimeNanos`. */
   readonly startedAt: bigint
+  /** Its place among all calls of the process, in order of arrival. */
+  readonly order: number
+  /** What its request is expected to take, its texts counted by `count`; undefined where the operation does not say. */
+  readonly demand: (count: CountTokens) => Demand | undefined
   /** The instant of the call's deadline, on the same clock. */
   readonly deadline: Option.Option<bigint>
   /** The attempts so far, oldest first. */
@@ -99,7 +124,9 @@ export interface Service {
   /** Adds what the transport knows of the attempt in progress; it becomes part of the next attempt recorded. */
   readonly recordReply: (reply: Reply) => void
   /** Adds what the attempt in progress took, when its reply says so: at the end, for a stream. */
-  readonly recordUsage: (usage: Usage) => void
+  readonly recordUsage: (usage: Usage | undefined) => void
+  /** What was recorded since the last time it was asked for. */
+  readonly takeUsage: () => Usage | undefined
   /** An attempt begins; until the next one, what it takes goes to `metrics`. Returns what to run when it has ended. */
   readonly recordSent: (metrics: Metrics.Deployment) => () => void
   /** `errorType`: where it failed, as its span has it. */
@@ -122,20 +149,32 @@ export class Call extends Context.Tag("@spillway/core/Call")<Call, Service>() {}
 const nameOf = (error: unknown): string =>
   Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) ? error._tag : "_OTHER"
 
+let arrivals = 0
+
 class State implements Service {
+  readonly order = ++arrivals
   readonly attempts: Array<Attempt> = []
   private readonly leaves: Array<object> = []
   private waitedNanos = 0n
   private fellBack = false
   private reply: Reply = {}
-  private metrics: Metrics.Deployment | undefined
+  private metrics: Metrics.Deployment | undefined = undefined
+  private usage: Usage | undefined = undefined
+  private counted: { readonly by: CountTokens; readonly demand: Demand | undefined } | undefined = undefined
 
   constructor(
     readonly startedAt: bigint,
     readonly deadline: Option.Option<bigint>,
     readonly span: Tracer.Span,
-    private readonly tags: Metrics.Tags
+    private readonly tags: Metrics.Tags,
+    private readonly demanded: ((count: CountTokens) => Demand) | undefined
   ) {}
+
+  // Counting reads the whole prompt, so a retry does not count again.
+  demand(count: CountTokens): Demand | undefined {
+    if (this.counted?.by !== count) this.counted = { by: count, demand: this.demanded?.(count) }
+    return this.counted.demand
+  }
 
   sentBy(leaf: object): number {
     return this.leaves.filter((other) => other === leaf).length
@@ -151,8 +190,15 @@ class State implements Service {
     return () => metrics.ended(this.tags)
   }
 
-  recordUsage(usage: Usage): void {
-    this.metrics?.tokens(usage, this.tags)
+  recordUsage(usage: Usage | undefined): void {
+    this.usage = usage
+    if (usage !== undefined) this.metrics?.tokens(usage, this.tags)
+  }
+
+  takeUsage(): Usage | undefined {
+    const { usage } = this
+    this.usage = undefined
+    return usage
   }
 
   record(leaf: object, attempt: Attempt, errorType: string | undefined): void {
@@ -252,8 +298,9 @@ const sharedMetrics = (): Metrics.Calls => (shared ??= Metrics.calls({ labels: {
  * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}. Both last until the enclosing
  * Scope closes, so that a stream's root span ends with the stream.
  *
- * The call's clock starts here. `CallSettings.withDeadline` is read here, once. When the Scope closes, the call is counted
- * in `metrics` (`Metrics.calls`; defaults to metrics without labels) and logged at debug level.
+ * The call's clock starts here. `CallSettings.withDeadline` is read here, once. `demand` is asked for only where a
+ * deployment has admission. When the Scope closes, the call is counted in `metrics` (`Metrics.calls`; defaults to metrics
+ * without labels) and logged at debug level.
  *
  * @since 0.1.0
  * @category constructors
@@ -262,6 +309,7 @@ export const run: {
   (options: {
     readonly name: string
     readonly attributes: Record<string, unknown>
+    readonly demand?: ((count: CountTokens) => Demand) | undefined
     readonly metrics?: Metrics.Calls | undefined
   }): <A, E, R>(
     self: Effect.Effect<A, E, R>
@@ -271,6 +319,7 @@ export const run: {
     options: {
       readonly name: string
       readonly attributes: Record<string, unknown>
+      readonly demand?: ((count: CountTokens) => Demand) | undefined
       readonly metrics?: Metrics.Calls | undefined
     }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
@@ -281,6 +330,7 @@ export const run: {
     options: {
       readonly name: string
       readonly attributes: Record<string, unknown>
+      readonly demand?: ((count: CountTokens) => Demand) | undefined
       readonly metrics?: Metrics.Calls | undefined
     }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
@@ -291,7 +341,7 @@ export const run: {
           Effect.flatMap(Effect.all([CallSettings, FiberRef.get(FiberRef.currentMetricLabels)]), ([settings, tags]) => {
             const startedAt = clock.unsafeCurrentTimeNanos()
             const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
-            const state = new State(startedAt, deadline, span, tags)
+            const state = new State(startedAt, deadline, span, tags, options.demand)
             const metrics = options.metrics ?? sharedMetrics()
             const end = (exit: Exit.Exit<unknown, unknown>) =>
               Effect.suspend(() => state.end(exit, clock.unsafeCurrentTimeNanos(), metrics))

@@ -26,7 +26,20 @@ export interface Settings {
    * request in flight is cancelled at it. Defaults to none.
    */
   readonly deadline: Option.Option<Duration.Duration>
+  /** Who goes first where calls wait for admission. Defaults to `interactive`. */
+  readonly priority: Priority
+  /** How much of the time before the deadline is not to be spent on waiting. Defaults to none. */
+  readonly fallbackReserve: Duration.Duration
 }
+
+/**
+ * The class of a call where calls wait for admission: `interactive` (0) goes before `batch` (10), always. A number makes a
+ * class of your own; lower goes first.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Priority = "interactive" | "batch" | number
 
 /**
  * The settings in force, empty unless set around the call. A `Context.Reference`, so nothing needs to be provided.
@@ -42,14 +55,19 @@ export interface Settings {
  * ```
  */
 export class CallSettings extends Context.Reference<CallSettings>()("@spillway/core/CallSettings", {
-  defaultValue: (): Settings => ({ maxWait: Option.none(), deadline: Option.none() })
+  defaultValue: (): Settings => ({
+    maxWait: Option.none(),
+    deadline: Option.none(),
+    priority: "interactive",
+    fallbackReserve: Duration.zero
+  })
 }) {}
 
 const withSetting =
-  (set: (duration: Duration.Duration) => Partial<Settings>) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>, duration: Duration.DurationInput): Effect.Effect<A, E, R> =>
+  <I>(set: (input: I) => Partial<Settings>) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>, input: I): Effect.Effect<A, E, R> =>
     Effect.flatMap(CallSettings, (settings) =>
-      Effect.provideService(self, CallSettings, { ...settings, ...set(Duration.decode(duration)) })
+      Effect.provideService(self, CallSettings, { ...settings, ...set(input) })
     )
 
 /**
@@ -74,7 +92,7 @@ export const withMaxWait: {
   <A, E, R>(self: Effect.Effect<A, E, R>, maxWait: Duration.DurationInput): Effect.Effect<A, E, R>
 } = dual(
   2,
-  withSetting((maxWait) => ({ maxWait: Option.some(maxWait) }))
+  withSetting((maxWait: Duration.DurationInput) => ({ maxWait: Option.some(Duration.decode(maxWait)) }))
 )
 
 /**
@@ -99,5 +117,93 @@ export const withDeadline: {
   <A, E, R>(self: Effect.Effect<A, E, R>, deadline: Duration.DurationInput): Effect.Effect<A, E, R>
 } = dual(
   2,
-  withSetting((deadline) => ({ deadline: Option.some(deadline) }))
+  withSetting((deadline: Duration.DurationInput) => ({ deadline: Option.some(Duration.decode(deadline)) }))
 )
+
+/**
+ * Says who goes first where calls wait for admission: in every call inside `self`. Within a class the order is that of
+ * arrival. Strict: while interactive calls wait, no batch call is sent; batch calls live from the time in between, so give
+ * them a long `withMaxWait`. Without admission it does nothing. The innermost setting wins.
+ *
+ * @since 0.1.0
+ * @category settings
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CallSettings } from "@spillway/core"
+ *
+ * const call = Effect.succeed("an answer")
+ *
+ * export const overnight = call.pipe(CallSettings.withPriority("batch"), CallSettings.withMaxWait("60 seconds"))
+ * ```
+ */
+export const withPriority: {
+  (priority: Priority): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(self: Effect.Effect<A, E, R>, priority: Priority): Effect.Effect<A, E, R>
+} = dual(
+  2,
+  withSetting((priority: Priority) => ({ priority }))
+)
+
+/**
+ * Keeps the last part of the time before the deadline free, so that a fallback does not start too late to answer: waits
+ * for throttled capacity, in line or between retries of `RetryAfter.within`, end at `deadline - reserve` at the latest,
+ * whatever the maximum wait. Without `withDeadline` it does nothing. The innermost setting wins.
+ *
+ * @since 0.1.0
+ * @category settings
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CallSettings } from "@spillway/core"
+ *
+ * const call = Effect.succeed("an answer")
+ *
+ * // Waits 2 seconds at most, so that Standard has 3.
+ * export const bounded = call.pipe(CallSettings.withDeadline("5 seconds"), CallSettings.withFallbackReserve("3 seconds"))
+ * ```
+ */
+export const withFallbackReserve: {
+  (reserve: Duration.DurationInput): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(self: Effect.Effect<A, E, R>, reserve: Duration.DurationInput): Effect.Effect<A, E, R>
+} = dual(
+  2,
+  withSetting((reserve: Duration.DurationInput) => ({ fallbackReserve: Duration.decode(reserve) }))
+)
+
+/**
+ * The longest time from the start of a call to a retry on a throttled deployment: the call's own maximum wait, else the
+ * policy's, and no more than leaves the reserve before the deadline.
+ *
+ * @since 0.1.0
+ * @category accessors
+ * @example
+ * ```ts
+ * import { Duration, Option } from "effect"
+ * import { CallSettings } from "@spillway/core"
+ *
+ * const settings: CallSettings.Settings = {
+ *   maxWait: Option.none(),
+ *   deadline: Option.some(Duration.seconds(5)),
+ *   priority: "interactive",
+ *   fallbackReserve: Duration.seconds(3)
+ * }
+ *
+ * CallSettings.longestWait(settings, Duration.seconds(4)) // => 2 seconds
+ * ```
+ */
+export const longestWait = (settings: Settings, policy: Duration.Duration): Duration.Duration => {
+  const maxWait = Option.getOrElse(settings.maxWait, () => policy)
+  return Option.isSome(settings.deadline) && Duration.greaterThan(settings.fallbackReserve, Duration.zero)
+    ? Duration.min(maxWait, Duration.subtract(settings.deadline.value, settings.fallbackReserve))
+    : maxWait
+}
+
+/**
+ * A class as a number, lower first.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const rankOf = (priority: Priority): number =>
+  priority === "interactive" ? 0 : priority === "batch" ? 10 : priority

@@ -10,13 +10,15 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Decision from "effect/ScheduleDecision"
 import * as Interval from "effect/ScheduleInterval"
 import * as Intervals from "effect/ScheduleIntervals"
-import { CallSettings } from "./CallSettings.js"
+import { CallSettings, longestWait } from "./CallSettings.js"
 import { toMillis } from "./internal/time.js"
 import type { Retryable } from "./Recovery.js"
 import { isRetryable } from "./Recovery.js"
@@ -167,6 +169,56 @@ const waitFor = <S>(state: S, now: number, millis: number): Step<S> => [
 const delayOf = (now: number, decision: Decision.Continue): number =>
   Math.max(0, Intervals.start(decision.intervals) - now)
 
+const limitKey: unique symbol = Symbol.for("@spillway/core/RetryAfter/limit")
+
+const mark = <Out, In, R>(schedule: Schedule.Schedule<Out, In, R>, limit: Duration.Duration) =>
+  Object.assign(schedule, { [limitKey]: limit })
+
+/**
+ * How long a Schedule lets a call wait at most, where it says so: {@link within} does, and {@link withLimit}. Operators
+ * make other Schedules, which do not.
+ *
+ * @since 0.1.0
+ * @category accessors
+ * @example
+ * ```ts
+ * import { RetryAfter } from "@spillway/core"
+ *
+ * RetryAfter.limitOf(RetryAfter.within("10 seconds")) // => Option.some(10 s)
+ * RetryAfter.limitOf(RetryAfter.retries(2)) // => Option.none()
+ * ```
+ */
+export const limitOf = (schedule: object): Option.Option<Duration.Duration> =>
+  Predicate.hasProperty(schedule, limitKey) && Duration.isDuration(schedule[limitKey])
+    ? Option.some(schedule[limitKey])
+    : Option.none()
+
+/**
+ * Lets calls wait in line for admission as long as `limit`, where `CallSettings.withMaxWait` does not say otherwise.
+ * Changes nothing about the Schedule itself. `within(d)` has a limit of `d` already; this is for other Schedules, and for
+ * what operators make of `within`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import { RetryAfter } from "@spillway/core"
+ *
+ * export const patient = RetryAfter.retries(3).pipe(RetryAfter.withLimit("20 seconds"))
+ * ```
+ */
+export const withLimit: {
+  (limit: Duration.DurationInput): <Out, In, R>(self: Schedule.Schedule<Out, In, R>) => Schedule.Schedule<Out, In, R>
+  <Out, In, R>(self: Schedule.Schedule<Out, In, R>, limit: Duration.DurationInput): Schedule.Schedule<Out, In, R>
+} = dual(
+  2,
+  <Out, In, R>(self: Schedule.Schedule<Out, In, R>, limit: Duration.DurationInput): Schedule.Schedule<Out, In, R> =>
+    mark(
+      Schedule.makeWithState(self.initial, (now, input: In, state: unknown) => self.step(now, input, state)),
+      Duration.decode(limit)
+    )
+)
+
 /**
  * Retries throttles for as long as the caller can afford it: waits the server's hint (or `base`'s delay, if that is
  * longer; without both, {@link guess}) and gives up as soon as time already spent + wait would exceed `maxWait`.
@@ -174,6 +226,7 @@ const delayOf = (now: number, decision: Decision.Continue): number =>
  * Time counts from the start of the call (`Retryable.since`); under plain `Effect.retry`, from the start of the first
  * attempt. `CallSettings.withMaxWait` around a call replaces `maxWait`. Faults (5xx, lost connections) are not retried:
  * going elsewhere is quicker. Giving up sleeps nothing, so a fallback starts at once. Interruption ends a wait at once.
+ * `CallSettings.withFallbackReserve` may end it sooner. With admission, calls wait in line within the same limit.
  *
  * Outputs the wait it decided on.
  *
@@ -197,13 +250,13 @@ export const within = (
   maxWait: Duration.DurationInput,
   base?: Schedule.Schedule<unknown, Retryable>
 ): Schedule.Schedule<Duration.Duration> => {
-  const limit = Duration.toMillis(maxWait)
+  const limit = Duration.decode(maxWait)
   interface State {
     readonly since: Option.Option<bigint>
     readonly retries: number
     readonly base: unknown
   }
-  return Schedule.makeWithState<State, unknown, Duration.Duration>(
+  const schedule = Schedule.makeWithState<State, unknown, Duration.Duration>(
     { since: Option.none(), retries: 0, base: base?.initial },
     (now, error, state) => {
       if (!isRetryable(error) || !error.throttled) return Effect.succeed(stop(state))
@@ -222,7 +275,7 @@ export const within = (
             : Effect.succeed(Math.max(delay, Duration.toMillis(shortestWait(error))))
         ]).pipe(
           Effect.map(([elapsed, settings, wait]) => {
-            const own = Option.match(settings.maxWait, { onNone: () => limit, onSome: Duration.toMillis })
+            const own = Duration.toMillis(longestWait(settings, limit))
             return affordable({ elapsed, wait, limit: own })
               ? waitFor({ since: Option.some(since), retries: state.retries + 1, base: baseState }, now, wait)
               : stop(state)
@@ -231,6 +284,7 @@ export const within = (
       })
     }
   )
+  return mark(schedule, limit)
 }
 
 /**

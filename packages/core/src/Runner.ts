@@ -17,17 +17,22 @@ import type * as Schedule from "effect/Schedule"
 import * as Decision from "effect/ScheduleDecision"
 import * as Intervals from "effect/ScheduleIntervals"
 import * as Scope from "effect/Scope"
+import type * as Admission from "./Admission.js"
 import type { Attempt, Kind } from "./Attempt.js"
 import { Call } from "./Call.js"
+import type { Passage } from "./internal/passage.js"
+import * as Passages from "./internal/passage.js"
+import { WaitLimit } from "./internal/waitLimit.js"
 import { sleepUntil, toMillis, toNanos } from "./internal/time.js"
 import * as Metrics from "./Metrics.js"
 import type { Retryable } from "./Recovery.js"
 import { isRecoverable, isRetryable } from "./Recovery.js"
-import { shortestWait } from "./RetryAfter.js"
+import { limitOf, shortestWait } from "./RetryAfter.js"
 import { attributes, spans } from "./Telemetry.js"
 
 /**
- * A wait before an attempt, decided on by a Schedule. `notBefore` is an instant of `Clock.currentTimeNanos`.
+ * A wait before an attempt, decided on by a Schedule. `notBefore` is an instant of `Clock.currentTimeNanos`. `hinted`: it is
+ * the server's hint and no longer; then admission, which was told the hint, may know better since.
  *
  * @since 0.1.0
  * @category models
@@ -36,6 +41,7 @@ export interface Pause {
   readonly notBefore: bigint
   readonly planned: Duration.Duration
   readonly reason: "retry-after" | "backoff"
+  readonly hinted: boolean
 }
 
 /**
@@ -115,6 +121,8 @@ export interface Options<Target, F extends Failure, E> {
   readonly target: Target
   /** The longest a single attempt may take. */
   readonly timeout: Duration.Duration
+  /** The gate that attempts wait at. Defaults to none: they are sent at once. */
+  readonly admission?: Admission.Admitted<F> | undefined
   /** What tokens cost, for the estimate in the metrics. Defaults to no estimate. */
   readonly prices?: Metrics.Prices | undefined
   /** Attributes of every attempt's span. */
@@ -124,6 +132,8 @@ export interface Options<Target, F extends Failure, E> {
   /** The caller's error for a failed attempt. */
   readonly toError: (failure: F, history: History) => E
 }
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 const failureAttributes = (failure: Failure): Record<string, unknown> => ({
   [attributes.errorType]: failure.errorType,
@@ -138,6 +148,10 @@ const failureAttributes = (failure: Failure): Record<string, unknown> => ({
  *
  * Without a wait and without a failure, an attempt costs one span. An attempt is cut off at the earlier of `timeout` and
  * the call's deadline.
+ *
+ * With `admission` every attempt first waits for its turn: within `CallSettings.longestWait` from the start of the call,
+ * with the call's priority, in its order of arrival. A call whose turn would come later fails without being sent, and
+ * without an attempt in its log. Its turn lasts until the attempt's scope closes, for a stream until its end.
  *
  * @since 0.1.0
  * @category constructors
@@ -164,101 +178,125 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
   const toError = (call: Call["Type"], failure: F): E =>
     options.toError(failure, { attempts: [...call.attempts], since: call.startedAt })
 
-  const attempt = <A, R>(use: (target: Target) => Effect.Effect<A, F, R>, call: Call["Type"]) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
-        const clock = yield* Clock.clockWith(Effect.succeed)
-        const startedAt = clock.unsafeCurrentTimeNanos()
-        const limit = limitOf(call, startedAt)
-        if (limit[0] === "deadline" && Duration.equals(limit[1], Duration.zero)) {
-          return yield* Effect.fail(toError(call, options.cutOff(...limit)))
-        }
-        const resends = call.sentBy(runner)
-        const number = call.attempts.length + 1
-        const scope = yield* Effect.flatMap(Effect.scope, (outer) => Scope.fork(outer, ExecutionStrategy.sequential))
-        const span = yield* Scope.extend(
-          Effect.makeSpanScoped(spans.attempt(kind), {
-            kind: "client",
-            captureStackTrace: false,
-            attributes: {
-              ...options.attributes,
-              [attributes.deployment]: deployment,
-              [attributes.attempt]: number,
-              ...(resends > 0 ? { [attributes.resendCount]: resends } : {})
-            }
-          }),
-          scope
-        )
-        const ended = call.recordSent(metrics)
-        yield* Scope.addFinalizer(scope, Effect.sync(ended))
-        const record = (outcome: string, failure: Failure | undefined) =>
-          call.record(
-            runner,
-            {
-              number,
-              deployment,
-              kind,
-              outcome,
-              ...(failure === undefined || Option.isNone(failure.retryAfter)
-                ? {}
-                : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
-              startedMs: toMillis(startedAt - call.startedAt),
-              durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
-            },
-            failure?.errorType
-          )
-
-        const exit = yield* restore(limited(use(target), limit)).pipe(
-          Effect.provideService(Scope.Scope, scope),
-          Effect.withParentSpan(span),
-          Effect.exit
-        )
-        if (Exit.isSuccess(exit)) {
-          record("answered", undefined)
-          return exit.value
-        }
-        const failed = Either.match(Cause.failureOrCause(exit.cause), {
-          onLeft: (failure) => {
-            record(failure._tag, failure)
-            for (const [key, value] of Object.entries(failureAttributes(failure))) span.attribute(key, value)
-            return Exit.fail(toError(call, failure))
-          },
-          onRight: (cause) => {
-            const outcome = Cause.isInterruptedOnly(cause) ? "interrupted" : "defect"
-            record(outcome, undefined)
-            span.attribute(attributes.errorType, outcome)
-            return Exit.failCause(cause)
+  // To be run uninterruptibly.
+  const attempt = <A, R>(
+    use: (target: Target) => Effect.Effect<A, F, R>,
+    call: Call["Type"],
+    restore: Restore,
+    passage?: Passage<F>
+  ): Effect.Effect<A, E, R | Scope.Scope> =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.clockWith(Effect.succeed)
+      const startedAt = clock.unsafeCurrentTimeNanos()
+      const limit = limitOf(call, startedAt)
+      if (limit[0] === "deadline" && Duration.equals(limit[1], Duration.zero)) {
+        if (passage !== undefined) yield* passage.turn.failed
+        return yield* Effect.fail(toError(call, options.cutOff(...limit)))
+      }
+      const resends = call.sentBy(runner)
+      const number = call.attempts.length + 1
+      const scope = yield* Effect.flatMap(Effect.scope, (outer) => Scope.fork(outer, ExecutionStrategy.sequential))
+      const span = yield* Scope.extend(
+        Effect.makeSpanScoped(spans.attempt(kind), {
+          kind: "client",
+          captureStackTrace: false,
+          attributes: {
+            ...options.attributes,
+            [attributes.deployment]: deployment,
+            [attributes.attempt]: number,
+            ...(resends > 0 ? { [attributes.resendCount]: resends } : {})
           }
-        })
-        yield* Scope.close(scope, failed)
-        return yield* failed
+        }),
+        scope
+      )
+      yield* Scope.addFinalizer(scope, Effect.sync(call.recordSent(metrics)))
+      const record = (outcome: string, failure: Failure | undefined) =>
+        call.record(
+          runner,
+          {
+            number,
+            deployment,
+            kind,
+            outcome,
+            ...(failure === undefined || Option.isNone(failure.retryAfter)
+              ? {}
+              : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
+            startedMs: toMillis(startedAt - call.startedAt),
+            durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
+          },
+          failure?.errorType
+        )
+
+      const exit = yield* restore(limited(use(target), limit)).pipe(
+        Effect.provideService(Scope.Scope, scope),
+        Effect.withParentSpan(span),
+        Effect.exit
+      )
+      if (Exit.isSuccess(exit)) {
+        record("answered", undefined)
+        if (passage !== undefined) yield* Scope.addFinalizer(scope, Passages.settle(call, passage))
+        return exit.value
+      }
+      if (passage !== undefined) yield* Passages.refuse(call, passage, exit.cause)
+      const failed = Either.match(Cause.failureOrCause(exit.cause), {
+        onLeft: (failure) => {
+          record(failure._tag, failure)
+          for (const [key, value] of Object.entries(failureAttributes(failure))) span.attribute(key, value)
+          return Exit.fail(toError(call, failure))
+        },
+        onRight: (cause) => {
+          const outcome = Cause.isInterruptedOnly(cause) ? "interrupted" : "defect"
+          record(outcome, undefined)
+          span.attribute(attributes.errorType, outcome)
+          return Exit.failCause(cause)
+        }
+      })
+      yield* Scope.close(scope, failed)
+      return yield* failed
+    })
+
+  const waitSpan = (
+    call: Call["Type"],
+    began: bigint,
+    waiting: Effect.Effect<void>,
+    plan: { readonly reason: string; readonly planned: Duration.Duration }
+  ): Effect.Effect<void> =>
+    waiting.pipe(
+      Effect.ensuring(Effect.map(Clock.currentTimeNanos, (ended) => call.recordWait(ended - began))),
+      Effect.withSpan(spans.wait, {
+        kind: "internal",
+        captureStackTrace: false,
+        attributes: {
+          [attributes.deployment]: deployment,
+          [attributes.waitReason]: plan.reason,
+          [attributes.waitPlannedMs]: Duration.toMillis(plan.planned)
+        }
       })
     )
 
   const wait = (call: Call["Type"], pause: Pause): Effect.Effect<void> =>
     Effect.flatMap(Clock.currentTimeNanos, (began) =>
-      began >= pause.notBefore
-        ? Effect.void
-        : sleepUntil(pause.notBefore).pipe(
-            Effect.ensuring(Effect.map(Clock.currentTimeNanos, (ended) => call.recordWait(ended - began))),
-            Effect.withSpan(spans.wait, {
-              kind: "internal",
-              captureStackTrace: false,
-              attributes: {
-                [attributes.deployment]: deployment,
-                [attributes.waitReason]: pause.reason,
-                [attributes.waitPlannedMs]: Duration.toMillis(pause.planned)
-              }
-            })
-          )
+      began >= pause.notBefore ? Effect.void : waitSpan(call, began, sleepUntil(pause.notBefore), pause)
     )
 
+  const { admission } = options
   const runner: Runner<Target, F, E> = {
     primary: { deployment, model, kind },
     execute: (use, pause) =>
-      Effect.flatMap(Call, (call) =>
-        pause === undefined ? attempt(use, call) : Effect.zipRight(wait(call, pause), attempt(use, call))
-      )
+      Effect.flatMap(Call, (call) => {
+        if (admission !== undefined) {
+          return Effect.uninterruptibleMask((restore) => {
+            const wait: Passages.Wait = (waiting, plan) =>
+              Effect.flatMap(Clock.currentTimeNanos, (began) => waitSpan(call, began, restore(waiting), plan))
+            return Passages.enter(admission, call, pause, wait).pipe(
+              Effect.mapError((failure) => toError(call, failure)),
+              Effect.flatMap((passage) => attempt(use, call, restore, passage))
+            )
+          })
+        }
+        const sending = Effect.uninterruptibleMask((restore) => attempt(use, call, restore))
+        return pause === undefined ? sending : Effect.zipRight(wait(call, pause), sending)
+      })
   }
   return runner
 }
@@ -268,7 +306,8 @@ const mayRetry = <E>(error: E): error is Extract<E, Retryable> => isRetryable(er
 /**
  * Tries the same runner again for as long as `schedule` says so. The Schedule sees the errors that may be retried and no
  * others; whatever its delay, no retry comes before the server's hint (`RetryAfter.shortestWait`), none is waited for
- * that would start after the call's deadline. The wait is handed down with the retry, so it is a span and not a gap.
+ * that would start after the call's deadline. The wait is handed down with the retry, so it is a span and not a gap; with
+ * admission, where calls also wait for their first attempt, so is the Schedule's limit (`RetryAfter.limitOf`).
  *
  * @since 0.1.0
  * @category combinators
@@ -301,13 +340,19 @@ export const retry: {
         const notBefore = now + toNanos(planned)
         if (Option.exists(call.deadline, (deadline) => notBefore > deadline)) return yield* Effect.fail<E>(error)
         yield* call.recordRetry(now, self.primary.deployment, planned)
-        return [next, { notBefore, planned, reason: Option.isSome(error.retryAfter) ? "retry-after" : "backoff" }]
+        const hinted = Option.exists(error.retryAfter, (hint) => Duration.lessThanOrEqualTo(planned, hint))
+        const reason = Option.isSome(error.retryAfter) ? "retry-after" : "backoff"
+        return [next, { notBefore, planned, reason, hinted }]
       })
+    // A Schedule that says how long a call may wait says so to admission too, which the first attempt already waits for.
+    const limit = limitOf(schedule)
+    const limited = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Option.isNone(limit) ? effect : Effect.provideService(effect, WaitLimit, limit)
     return {
       primary: self.primary,
       execute: <A, R>(use: (target: Target) => Effect.Effect<A, F, R>, pause?: Pause) => {
         const attempt = (state: unknown, pause?: Pause): Effect.Effect<A, E, R | Call | Scope.Scope> =>
-          Effect.catchAll(self.execute(use, pause), (error) =>
+          Effect.catchAll(limited(self.execute(use, pause)), (error) =>
             mayRetry(error)
               ? Effect.flatMap(decide(error, state), ([next, pause]) => attempt(next, pause))
               : Effect.fail(error)

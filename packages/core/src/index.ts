@@ -1,4 +1,11 @@
 /**
+ * One gate per deployment, for all calls of the process.
+ *
+ * @since 0.1.0
+ */
+export * as Admission from "./Admission.js"
+
+/**
  * One request sent to one deployment, as a call remembers it.
  *
  * @since 0.1.0
@@ -25,6 +32,13 @@ export * as CallSettings from "./CallSettings.js"
  * @since 0.1.0
  */
 export * as Fallback from "./Fallback.js"
+
+/**
+ * The decisions of admission, as a machine without clock, fibers or effects.
+ *
+ * @since 0.1.0
+ */
+export * as Gate from "./Gate.js"
 
 /**
  * Counts calls, requests, waits and tokens.

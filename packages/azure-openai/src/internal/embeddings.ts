@@ -84,7 +84,13 @@ export const embeddings = (request: EmbeddingsRequest): Effect.Effect<Embeddings
       })
       const served = yield* Call.served(runner.primary)
       return { vectors, inputTokens: answer.usage?.prompt_tokens, model: answer.model, served }
-    }).pipe(Operation.call(runner, "embeddings", { [attributes.dimensions]: request.dimensions }), Effect.scoped)
+    }).pipe(
+      Operation.call(runner, "embeddings", {
+        body: request,
+        attributes: { [attributes.dimensions]: request.dimensions }
+      }),
+      Effect.scoped
+    )
   )
 
 /** One text of a batch. */

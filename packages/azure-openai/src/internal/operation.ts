@@ -14,6 +14,7 @@ import type { Deployment, Service } from "../Deployment.js"
 import * as Reply from "../Reply.js"
 import type { Opened, Request, Target } from "../Target.js"
 import { attributes, Content, values } from "../Telemetry.js"
+import * as Tokens from "../Tokens.js"
 import * as CallMetrics from "./callMetrics.js"
 import * as Contents from "./content.js"
 import type { Protocol } from "./eventStream.js"
@@ -23,22 +24,29 @@ import * as EventStream from "./eventStream.js"
 export const defined = (entries: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null))
 
-/**
- * Runs an operation as a call, with its root span `{name} {model}`. `content`: what the request says, as an attribute, for
- * who asks for it.
- *
- * @internal
- */
-export const call =
-  (runner: Service, name: string, request: Record<string, unknown>, content?: () => Record<string, unknown>) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>) =>
-    Effect.flatMap(Content, (wanted) =>
-      run(runner, name, wanted && content !== undefined ? { ...request, ...content() } : request)(self)
-    )
+interface Asked {
+  /** What is sent: for the estimate of what it will take. */
+  readonly body: object
+  /** Attributes of the request. */
+  readonly attributes: Record<string, unknown>
+  /** What the request says, as an attribute, for who asks for it. */
+  readonly content?: () => Record<string, unknown>
+}
 
-const run = (runner: Service, name: string, request: Record<string, unknown>) =>
+/** Runs an operation as a call, with its root span `{name} {model}`. @internal */
+export const call =
+  (runner: Service, name: string, asked: Asked) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>) =>
+    Effect.flatMap(Content, (wanted) => {
+      const { attributes, content } = asked
+      const request = wanted && content !== undefined ? { ...attributes, ...content() } : attributes
+      return run(runner, name, asked.body, request)(self)
+    })
+
+const run = (runner: Service, name: string, body: object, request: Record<string, unknown>) =>
   Call.run({
     name: `${name} ${runner.primary.model}`,
+    demand: Tokens.demand({ ...body }),
     metrics: CallMetrics.of(name, runner.primary.model),
     attributes: {
       [attributes.operation]: name,

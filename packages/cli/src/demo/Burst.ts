@@ -33,6 +33,13 @@ const call = (index: number): Effect.Effect<Result, never, Deployment.Deployment
     })
   )
 
+/** Calls enough for node to have compiled what a call runs through: else a slow machine spends the waits of the burst on that. */
+export const warmUp: Effect.Effect<void, CallError.CallError, Deployment.Deployment> = Effect.replicateEffect(
+  AzureOpenAI.chat({ messages: [{ role: "user", content: "Hello" }], max_tokens: 1 }),
+  48,
+  { concurrency: "unbounded", discard: true }
+)
+
 /** Makes every call of the scenario. `onResult` sees each result as it comes. */
 export const run = (
   onResult: (result: Result) => void

@@ -20,25 +20,26 @@ import * as Report from "./Report.js"
 import * as Scenario from "./Scenario.js"
 import * as Summary from "./Summary.js"
 
-const chat = (endpoint: string) => {
-  const common = { endpoint, apiKey: Redacted.make("demo"), model: Scenario.model }
-  const Standard = Deployment.standard({
-    ...common,
-    deployment: Scenario.deployments.standard,
-    prices: Scenario.prices
-  })
-  return Deployment.provisioned({ ...common, deployment: Scenario.deployments.provisioned }).pipe(
-    Deployment.retry(RetryAfter.within(Scenario.maxWait)),
-    Deployment.orElse(Standard.pipe(Deployment.retry(RetryAfter.retries(2)))),
-    Layer.provide(NodeHttpClient.layerUndici)
-  )
-}
+const at = (endpoint: string, deployment: string): Deployment.Options => ({
+  deployment,
+  endpoint,
+  apiKey: Redacted.make("demo"),
+  model: Scenario.model
+})
 
-// The server and the addresses are the demo's own: what fails here is a defect.
+const standard = (endpoint: string) =>
+  Deployment.standard({ ...at(endpoint, Scenario.deployments.standard), prices: Scenario.prices })
+
+/** The policy the calls go through. */
+export const chat = (endpoint: string) =>
+  Deployment.provisioned(at(endpoint, Scenario.deployments.provisioned)).pipe(
+    Deployment.retry(RetryAfter.within(Scenario.maxWait)),
+    Deployment.orElse(standard(endpoint).pipe(Deployment.retry(RetryAfter.retries(2))))
+  )
+
 const Resource = Emulator.serve.pipe(
   Layer.provide(Emulator.layer(Scenario.resource)),
-  Layer.provideMerge(LoopbackServer.layer(0)),
-  Layer.orDie
+  Layer.provideMerge(LoopbackServer.layer(0))
 )
 
 const progressLine = (results: ReadonlyArray<Burst.Result>, startedAt: number): string => {
@@ -50,20 +51,30 @@ const progressLine = (results: ReadonlyArray<Burst.Result>, startedAt: number): 
     `${count("served")} at once`,
     `${count("served_after_wait")} after a wait`,
     `${count("fallback")} by Standard`
-  ].join("  ·  ")
+  ].join(" · ")
 }
 
 const burst = Effect.gen(function* () {
   const url = yield* LoopbackServer.url
   yield* Console.error(`${Scenario.introduction(url)}\n`)
+  yield* Burst.warmUp.pipe(Effect.provide(standard(url)), Effect.withTracerEnabled(false))
   const done: Array<Burst.Result> = []
   const startedAt = performance.now()
-  const results = yield* Burst.run((result) => done.push(result)).pipe(
-    Effect.provide(Layer.orDie(chat(url))),
+  const [results, spans] = yield* Burst.run((result) => done.push(result)).pipe(
+    Effect.provide(chat(url)),
+    SpanCollector.collect,
     Progress.show(() => progressLine(done, startedAt))
   )
-  return { results, tookMs: performance.now() - startedAt }
-})
+  return { results, spans, tookMs: performance.now() - startedAt }
+}).pipe(
+  Effect.provide(NodeHttpClient.layerUndici),
+  Effect.provide(Resource),
+  // The resource and its addresses are the demo's own: what is wrong with them is a defect.
+  Effect.orDie
+)
+
+// Where there is no terminal there is no edge either.
+const page: Report.Page = { style: Style.stdout, width: process.stdout.isTTY ? process.stdout.columns : 100 }
 
 /** Plays the scenario and reports. Fails when a call failed. */
 export const run = (options: {
@@ -73,12 +84,12 @@ export const run = (options: {
   Effect.gen(function* () {
     const exports = yield* Environment.exports
     yield* Effect.gen(function* () {
-      const [{ results, tookMs }, spans] = yield* SpanCollector.collect(Effect.provide(burst, Resource))
-      if (options.trace) yield* Console.error(`${SpanTree.renderAll(spans, Style.stderr)}\n`)
+      const { results, spans, tookMs } = yield* burst
+      if (options.trace) yield* Console.error(`${SpanTree.renderAll(spans)}\n`)
       const failures = Report.failures(results)
       if (failures.length > 0) yield* Console.error(failures.join("\n"))
       yield* Console.log(
-        options.json ? JSON.stringify(Summary.make(results)) : Report.render(results, spans, tookMs, Style.stdout)
+        options.json ? JSON.stringify(Summary.make(results)) : Report.render(results, spans, tookMs, page)
       )
       if (failures.length > 0) yield* new Failed()
     }).pipe(Effect.provide(Exporter.layer(exports)))

@@ -59,10 +59,21 @@ const example = (outcome: Call.Outcome, spans: ReadonlyArray<Tracer.Span>): Opti
   return Option.fromNullable(first)
 }
 
-const tree = (title: string, outcome: Call.Outcome, spans: ReadonlyArray<Tracer.Span>, style: Style) =>
+/** Where a report is shown. */
+export interface Page {
+  readonly style: Style
+  /** Columns. */
+  readonly width: number
+}
+
+const tree = (title: string, outcome: Call.Outcome, spans: ReadonlyArray<Tracer.Span>, { style, width }: Page) =>
   Option.match(example(outcome, spans), {
     onNone: () => [],
-    onSome: (root) => ["", style.bold(title), SpanTree.render(root, spans, style)]
+    onSome: (root) => [
+      "",
+      style.bold(title),
+      SpanTree.render(root, spans, { style, lineWidth: SpanTree.lineWidthOn(width) })
+    ]
   })
 
 /** The errors of the calls that failed, one kind to a line with how many there are: `RateLimited: 2 calls, the first: …`. */
@@ -79,8 +90,9 @@ export const render = (
   results: ReadonlyArray<Result>,
   spans: ReadonlyArray<Tracer.Span>,
   tookMs: number,
-  style: Style
+  page: Page
 ): string => {
+  const { style } = page
   const { attempts, calls, failed, rateLimited } = Summary.make(results)
   const verdict = failed === 0 ? style.green("every one was answered") : style.red(`${failed} failed`)
   return [
@@ -89,8 +101,8 @@ export const render = (
     table(results, style),
     "",
     `${attempts} requests were sent; the PTUs had no room for ${rateLimited} of them (429).`,
-    ...tree("A call that waited", "served_after_wait", spans, style),
-    ...tree("A call that fell back", "fallback", spans, style),
+    ...tree("A call that waited", "served_after_wait", spans, page),
+    ...tree("A call that fell back", "fallback", spans, page),
     "",
     style.bold("Ask your own Azure resource"),
     "  export AZURE_OPENAI_ENDPOINT=https://YOUR-RESOURCE.openai.azure.com AZURE_OPENAI_API_KEY=YOUR-KEY",

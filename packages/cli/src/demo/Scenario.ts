@@ -1,19 +1,19 @@
 /**
  * What the demo plays: more calls than the PTUs can take, at once and over time, so that some are answered at once, some after a wait,
- * and some by Standard. The odds do not depend on how fast the machine is: the PTUs could only keep up if the calls took ten seconds to arrive.
+ * and some by Standard. On a slow machine as well: the PTUs could only keep up if the calls took eight seconds to arrive.
  */
 import type { EmulatorConfig } from "@spillway/emulator"
 import { Model } from "@spillway/emulator"
 import * as Duration from "effect/Duration"
 
 /** How many calls. */
-export const calls = 40
+export const calls = 32
 
 /** From one call to the next. */
 export const interval = Duration.millis(75)
 
 /** How long each call is ready to wait for the PTUs. */
-export const maxWait = Duration.seconds(2)
+export const maxWait = Duration.seconds(3)
 
 /** Length of every answer, and what every call allows, in tokens: so the estimate that PTUs are charged is what they are charged. */
 export const answerTokens = 60
@@ -37,7 +37,7 @@ export const model = "gpt-4o"
 export const prices = { input: 2.5, cachedInput: 1.25, output: 10 } as const
 
 const ptus = 15
-const windowSeconds = 5
+const windowSeconds = 4
 const { inputTokensPerMinutePerPtu, outputWeight } = Model.findOrGeneric(model)
 const tokensPerSecond = (ptus * (inputTokensPerMinutePerPtu ?? 0)) / 60
 const secondsPerCall = (promptTokens + outputWeight * answerTokens) / tokensPerSecond
@@ -62,5 +62,6 @@ export const introduction = (url: string): string =>
     `An emulated Azure OpenAI resource runs at ${url}:`,
     `  ${deployments.provisioned}  ${ptus} PTUs: full after ${Math.round(windowSeconds / secondsPerCall)} calls, then room for one every ${Math.round(secondsPerCall * 1000)} ms`,
     `  ${deployments.standard}      Standard, pay as you go`,
-    `${calls} calls come in ${Duration.toSeconds(Duration.times(interval, calls))} s. Each waits for the PTUs if that takes no more than ${Duration.toSeconds(maxWait)} s, else it goes to Standard.`
+    `${calls} calls come in ${Duration.toSeconds(Duration.times(interval, calls))} s. Each waits for the PTUs if that takes ${Duration.toSeconds(maxWait)} s at most,`,
+    "else it goes to Standard."
   ].join("\n")

@@ -1,0 +1,77 @@
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Admitted, Hinted, Quote, Turn } from "../Admission.js"
+import type { Call } from "../Call.js"
+import { CallSettings, longestWait, rankOf } from "../CallSettings.js"
+import { toNanos } from "./time.js"
+import { WaitLimit } from "./waitLimit.js"
+
+/** A call that was let through, until it is settled. @internal */
+export interface Passage<F extends Hinted> {
+  readonly admission: Admitted<F>
+  readonly turn: Turn
+  readonly quote: Quote
+}
+
+/** Waits, in a span. @internal */
+export type Wait = (
+  waiting: Effect.Effect<void>,
+  plan: { readonly reason: string; readonly planned: Duration.Duration }
+) => Effect.Effect<void>
+
+/** To be run uninterruptibly. @internal */
+export const enter = <F extends Hinted>(
+  admission: Admitted<F>,
+  call: Call["Type"],
+  pause: { readonly notBefore: bigint; readonly reason: string; readonly hinted: boolean } | undefined,
+  wait: Wait
+): Effect.Effect<Passage<F>, F> =>
+  Effect.gen(function* () {
+    const settings = yield* CallSettings
+    const limit = yield* WaitLimit
+    const { controller } = admission
+    const policy = Option.getOrElse(limit, () => controller.maxWait)
+    const latest = call.startedAt + toNanos(longestWait(settings, policy))
+    const quote = yield* admission.quote(call.demand(admission.count))
+    const turn = yield* Effect.mapError(
+      controller.enter(
+        {
+          priority: rankOf(settings.priority),
+          order: call.order,
+          cost: quote.cost,
+          latest: Option.match(call.deadline, {
+            onNone: () => latest,
+            onSome: (deadline) => (deadline < latest ? deadline : latest)
+          }),
+          notBefore: pause === undefined || pause.hinted ? undefined : pause.notBefore
+        },
+        (waiting, planned) => wait(waiting, { reason: pause?.reason ?? "queue", planned })
+      ),
+      admission.saturated
+    )
+    return { admission, turn, quote }
+  })
+
+/** The attempt's scope has closed: what it took is known, or never will be. @internal */
+export const settle = <F extends Hinted>(call: Call["Type"], { quote, turn }: Passage<F>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const usage = call.takeUsage()
+    return turn.completed(usage === undefined ? undefined : quote.actual(usage))
+  })
+
+/** The attempt failed. @internal */
+export const refuse = <F extends Hinted>(
+  call: Call["Type"],
+  passage: Passage<F>,
+  cause: Cause.Cause<F>
+): Effect.Effect<void> =>
+  Option.match(Cause.failureOption(cause), {
+    // Cancelled under way: the server had begun, so it cost something.
+    onNone: () => (Cause.isInterruptedOnly(cause) ? settle(call, passage) : passage.turn.failed),
+    onSome: (failure) =>
+      passage.admission.isThrottle(failure)
+        ? passage.turn.throttled(Option.getOrUndefined(Option.map(failure.retryAfter, Duration.toMillis)))
+        : passage.turn.failed
+  })
