@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Metrics, RetryAfter, Telemetry } from "@spillway/core"
+import { Admission, Metrics, RetryAfter, Telemetry } from "@spillway/core"
 import { AzureOpenAI, Deployment, Telemetry as GenAi } from "@spillway/azure-openai"
 import { ErrorReply, Script } from "@spillway/emulator"
 import { Effect, Fiber, Layer, Stream, TestClock } from "effect"
@@ -287,17 +287,29 @@ describe("metrics", () => {
 })
 
 describe("metrics of an admission gate", () => {
-  it("are its state", () => {
-    const gate = Metrics.gate({ deployment: "gated" })
-    const state = () =>
-      Effect.runSync(
-        Effect.all(
-          [metrics.queueDepth, metrics.utilization, metrics.pace].map((name) => series(name, of("gated")))
-        ).pipe(Effect.map((found) => found.map(([only]) => only?.value)))
+  it.effect("are its state at the moment they are read", () =>
+    Effect.gen(function* () {
+      const state = Effect.map(
+        Effect.all([metrics.queueDepth, metrics.utilization, metrics.pace].map((name) => series(name, of("gated")))),
+        (found) => found.map(([only]) => only?.value)
       )
+      // A bucket of 10 s at 100 tokens a second.
+      const gate = yield* Admission.make({ tokensPerSecond: 100, burstMs: 10_000, size: "exact", deployment: "gated" })
+      const ask = (order: number, cost: number) =>
+        gate.enter({ priority: 0, order, cost, latest: 1n << 60n }, (waiting) => waiting)
 
-    assert.deepStrictEqual(state(), [0, 0, 0])
-    gate.update({ queueDepth: 7, utilization: 0.97, pace: 4100 })
-    assert.deepStrictEqual(state(), [7, 0.97, 4100])
-  })
+      assert.deepStrictEqual(yield* state, [0, 0, 100])
+      yield* ask(1, 500)
+      assert.deepStrictEqual(yield* state, [0, 0.5, 100])
+      yield* ask(2, 600)
+      yield* Effect.fork(ask(3, 100))
+      yield* Effect.yieldNow()
+      assert.deepStrictEqual(yield* state, [1, 1.1, 100])
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* state)[0], 0)
+      // Nothing happens, and it drains.
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual(yield* state, [0, 0, 100])
+    }).pipe(Effect.scoped)
+  )
 })

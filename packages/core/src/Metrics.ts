@@ -8,7 +8,9 @@
  */
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
-import type * as MetricLabel from "effect/MetricLabel"
+import * as MetricKey from "effect/MetricKey"
+import * as MetricLabel from "effect/MetricLabel"
+import * as MetricState from "effect/MetricState"
 import type { Attempt, Kind } from "./Attempt.js"
 import { attributes, labels, metrics } from "./Telemetry.js"
 
@@ -88,16 +90,6 @@ export interface Calls {
 }
 
 /**
- * The metrics of an admission gate.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Gate {
-  readonly update: (state: GateState) => void
-}
-
-/**
  * What an admission gate knows of itself.
  *
  * @since 0.1.0
@@ -113,8 +105,6 @@ export interface GateState {
 
 const outcomes: ReadonlyArray<Ended["outcome"]> = ["served", "served_after_wait", "fallback", "failed", "interrupted"]
 const statuses = ["2xx", "429", "4xx", "5xx", "none"]
-const none: Tags = []
-
 // OpenTelemetry's advice for durations of GenAI operations, semantic conventions 1.41.
 const durations = MetricBoundaries.fromIterable([
   0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92
@@ -130,9 +120,6 @@ const tagged = <Type, In, Out>(metric: Metric.Metric<Type, In, Out>, tags: Label
 
 const counter = (name: string, unit: string, description: string, tags: Labels): Metric.Metric.Counter<number> =>
   tagged(Metric.counter(name, { incremental: true, description }), { ...tags, [labels.unit]: unit })
-
-const gauge = (name: string, unit: string, description: string, tags: Labels): Metric.Metric.Gauge<number> =>
-  tagged(Metric.gauge(name, { description }), { ...tags, [labels.unit]: unit })
 
 const seconds = (
   name: string,
@@ -185,7 +172,10 @@ export const deployment = (options: {
     labels.status,
     statuses
   )
-  const inflight = gauge(metrics.inflight, "{request}", "Requests under way", tags).register()
+  const inflight = tagged(Metric.gauge(metrics.inflight, { description: "Requests under way" }), {
+    ...tags,
+    [labels.unit]: "{request}"
+  }).register()
   const types = ["input", "cached_input", "output"]
   const tokens = by(counter(metrics.tokens, "{token}", "Tokens used", tags), labels.tokenType, types)
   const cost = by(
@@ -252,23 +242,25 @@ export const calls = (options: {
   }
 }
 
+// A gauge that is read when it is asked for: what it shows changes while nothing happens.
+const readAs = (name: string, unit: string, description: string, deployment: string, read: () => number): void => {
+  const key = MetricKey.taggedWithLabels(MetricKey.gauge(name, { description }), [
+    MetricLabel.make(labels.deployment, deployment),
+    MetricLabel.make(labels.unit, unit)
+  ])
+  Object.assign(Metric.globalMetricRegistry.get(key), { get: () => MetricState.gauge(read()) })
+}
+
 /**
- * The metrics of an admission gate, set to zero: to be updated when its state changes, and now and then, because the
- * estimate falls while nothing happens.
+ * Shows the state of an admission gate under its deployment's name. It is read whenever the metrics are: the estimate
+ * falls while nothing happens, and a gate at rest has no timer. Of two gates of one name the later is shown.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const gate = (options: { readonly deployment: string }): Gate => {
-  const tags = { [labels.deployment]: options.deployment }
-  const depth = gauge(metrics.queueDepth, "{call}", "Calls waiting for their turn", tags).register()
-  const utilization = gauge(metrics.utilization, "1", "How full the deployment is believed to be", tags).register()
-  const pace = gauge(metrics.pace, "{token}/s", "How fast admission sends", tags).register()
-  return {
-    update: (state) => {
-      depth.unsafeUpdate(state.queueDepth, none)
-      utilization.unsafeUpdate(state.utilization, none)
-      pace.unsafeUpdate(state.pace, none)
-    }
-  }
+export const gate = (options: { readonly deployment: string; readonly read: () => GateState }): void => {
+  const { deployment, read } = options
+  readAs(metrics.queueDepth, "{call}", "Calls waiting for their turn", deployment, () => read().queueDepth)
+  readAs(metrics.utilization, "1", "How full the deployment is believed to be", deployment, () => read().utilization)
+  readAs(metrics.pace, "{token}/s", "How fast admission sends", deployment, () => read().pace)
 }

@@ -48,15 +48,20 @@ describe("the dashboard", () => {
 })
 
 describe("the alerts", () => {
-  const rules: ReadonlyArray<{ readonly alert: string; readonly expr: string }> = parse(
+  const rules: ReadonlyArray<{ readonly alert?: string; readonly record?: string; readonly expr: string }> = parse(
     read("prometheus/alerts.yml")
   ).groups.flatMap(({ rules }: { readonly rules: unknown }) => rules)
+  const alerts = rules.flatMap(({ alert }) => (alert === undefined ? [] : [alert]))
 
   it("ask for metrics that are there", () => {
-    assert.isAbove(rules.length, 4)
-    for (const { alert, expr } of rules) {
-      assert.isAbove(asked(expr).length, 0, alert)
-      for (const name of asked(expr)) assert.include([...known], name, alert)
+    const recorded = rules.flatMap(({ record }) => (record === undefined ? [] : [record]))
+
+    assert.isAbove(alerts.length, 4)
+    for (const { alert, expr, record } of rules) {
+      const derived = [...expr.matchAll(/spillway:[\w:]+/g)].map(([name]) => name)
+      assert.isAbove(asked(expr).length + derived.length, 0, alert ?? record)
+      assert.includeMembers([...known], [...asked(expr)])
+      assert.includeMembers(recorded, derived)
     }
   })
 
@@ -67,10 +72,7 @@ describe("the alerts", () => {
     const fired = tests
       .filter(({ exp_alerts: expected }: { readonly exp_alerts: ReadonlyArray<unknown> }) => expected.length > 0)
       .map(({ alertname }: { readonly alertname: string }) => alertname)
-    assert.sameMembers(
-      [...new Set(fired)],
-      rules.map(({ alert }) => alert)
-    )
+    assert.sameMembers([...new Set(fired)], alerts)
   })
 })
 

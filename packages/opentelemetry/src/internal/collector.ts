@@ -1,5 +1,6 @@
 import { connect } from "node:net"
 
+// Only a refusal is certain. No connection in time may mean no more than that a burst keeps this process busy.
 const connectTimeoutMs = 2000
 
 const probe = (url: URL): Promise<string | undefined> =>
@@ -12,7 +13,7 @@ const probe = (url: URL): Promise<string | undefined> =>
       socket.destroy()
       resolve(problem)
     }
-    socket.setTimeout(connectTimeoutMs, () => end("no connection in time"))
+    socket.setTimeout(connectTimeoutMs, () => end(undefined))
     socket.once("connect", () => end(undefined))
     socket.once("error", (error) => end(error.message))
   })
@@ -21,8 +22,8 @@ const probe = (url: URL): Promise<string | undefined> =>
 const restMs = 30_000
 
 /**
- * A collector as the exporters see it. They try one that does not answer again for ten seconds a batch; one that cannot
- * even be reached is found out before that, and told of once, whatever number of batches is lost.
+ * A collector as the exporters see it. They try one that does not answer again for ten seconds a batch; one that
+ * refuses connections is found out before that, and told of once, whatever number of batches is lost.
  *
  * @internal
  */
