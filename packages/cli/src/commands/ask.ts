@@ -39,7 +39,7 @@ export const ask = Command.make("ask", { question, system, json, trace }, (optio
     Effect.promise(() => import("../Ask.js")),
     ({ run }) => run(options)
   )
-).pipe(Command.withDescription("Ask once: the PTU deployment first, Standard beyond the wait you can afford"))
+).pipe(Command.withDescription("Ask once: PTU first, Standard beyond the wait you can afford"))
 
 export const help: Help.Entry = {
   name: "ask",
