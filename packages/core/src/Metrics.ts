@@ -115,35 +115,57 @@ const waits = MetricBoundaries.fromIterable([0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
 
 type Labels = Readonly<Record<string, string>>
 
-const tagged = <Type, In, Out>(metric: Metric.Metric<Type, In, Out>, tags: Labels): Metric.Metric<Type, In, Out> =>
-  Object.entries(tags).reduce((metric, [key, value]) => Metric.tagged(metric, key, value), metric)
+const labelsOf = (tags: Labels, unit: string): Tags =>
+  Object.entries({ ...tags, [labels.unit]: unit }).map(([key, value]) => MetricLabel.make(key, value))
 
-const counter = (name: string, unit: string, description: string, tags: Labels): Metric.Metric.Counter<number> =>
-  tagged(Metric.counter(name, { incremental: true, description }), { ...tags, [labels.unit]: unit })
+// The labels are in the key: `Metric.tagged` would put them together anew, and look for the series, at every update.
+const counter = (name: string, unit: string, description: string, tags: Labels): MetricKey.MetricKey.Counter<number> =>
+  MetricKey.taggedWithLabels(MetricKey.counter(name, { incremental: true, description }), labelsOf(tags, unit))
+
+const gauge = (name: string, unit: string, description: string, tags: Labels): MetricKey.MetricKey.Gauge<number> =>
+  MetricKey.taggedWithLabels(MetricKey.gauge(name, { description }), labelsOf(tags, unit))
 
 const seconds = (
   name: string,
   boundaries: MetricBoundaries.MetricBoundaries,
   description: string,
   tags: Labels
-): Metric.Metric.Histogram<number> =>
-  tagged(Metric.histogram(name, boundaries, description), { ...tags, [labels.unit]: "s" })
+): MetricKey.MetricKey.Histogram =>
+  MetricKey.taggedWithLabels(MetricKey.histogram(name, boundaries, description), labelsOf(tags, "s"))
 
-// The series of a metric by one more label. A series that was asked for once costs a look into a Map.
+/**
+ * A histogram in seconds, its series set to zero.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const histogram = (options: {
+  readonly name: string
+  readonly description: string
+  readonly labels: Readonly<Record<string, string>>
+}): Metric.Metric.Histogram<number> =>
+  Metric.fromMetricKey(seconds(options.name, durations, options.description, options.labels)).register()
+
+// The series of a metric by the values of one more label.
 const by = <Type, In, Out>(
-  metric: Metric.Metric<Type, In, Out>,
-  label: string,
+  make: (value: string) => Metric.Metric<Type, In, Out>,
   known: ReadonlyArray<string>
 ): ((value: string) => Metric.Metric<Type, In, Out>) => {
-  const series = new Map(known.map((value) => [value, Metric.tagged(metric, label, value).register()]))
+  const series = new Map(known.map((value) => [value, make(value).register()]))
   return (value) => {
     const found = series.get(value)
     if (found !== undefined) return found
-    const made = Metric.tagged(metric, label, value)
+    const made = make(value)
     series.set(value, made)
     return made
   }
 }
+
+const countersBy = (key: MetricKey.MetricKey.Counter<number>, label: string, known: ReadonlyArray<string>) =>
+  by((value) => Metric.fromMetricKey(MetricKey.tagged(key, label, value)), known)
+
+const histogramsBy = (key: MetricKey.MetricKey.Histogram, label: string, known: ReadonlyArray<string>) =>
+  by((value) => Metric.fromMetricKey(MetricKey.tagged(key, label, value)), known)
 
 const statusOf = ({ outcome, status }: Attempt, errorType: string | undefined): string => {
   if (outcome === "interrupted" || outcome === "defect") return outcome
@@ -166,19 +188,20 @@ export const deployment = (options: {
 }): Deployment => {
   const { prices } = options
   const tags = { [labels.deployment]: options.deployment, [labels.kind]: options.kind }
-  const attempts = by(counter(metrics.attempts, "{request}", "Requests that ended", tags), labels.status, statuses)
-  const took = by(
+  const attempts = countersBy(
+    counter(metrics.attempts, "{request}", "Requests that ended", tags),
+    labels.status,
+    statuses
+  )
+  const took = histogramsBy(
     seconds(metrics.attemptDuration, durations, "How long requests took, up to the first output of a stream", tags),
     labels.status,
     statuses
   )
-  const inflight = tagged(Metric.gauge(metrics.inflight, { description: "Requests under way" }), {
-    ...tags,
-    [labels.unit]: "{request}"
-  }).register()
+  const inflight = Metric.fromMetricKey(gauge(metrics.inflight, "{request}", "Requests under way", tags)).register()
   const types = ["input", "cached_input", "output"]
-  const tokens = by(counter(metrics.tokens, "{token}", "Tokens used", tags), labels.tokenType, types)
-  const cost = by(
+  const tokens = countersBy(counter(metrics.tokens, "{token}", "Tokens used", tags), labels.tokenType, types)
+  const cost = countersBy(
     counter(metrics.cost, "USD", "Estimated cost of the tokens used", tags),
     labels.tokenType,
     prices === undefined ? [] : types
@@ -215,23 +238,24 @@ export const calls = (options: {
   readonly labels: Readonly<Record<string, string>>
   readonly duration?: { readonly name: string; readonly labels: Readonly<Record<string, string>> } | undefined
 }): Calls => {
-  const ended = by(counter(metrics.calls, "{call}", "Calls that ended", options.labels), labels.outcome, outcomes)
-  const waited = by(
+  const ended = countersBy(
+    counter(metrics.calls, "{call}", "Calls that ended", options.labels),
+    labels.outcome,
+    outcomes
+  )
+  const waited = histogramsBy(
     seconds(metrics.waitDuration, waits, "How long calls waited in all", options.labels),
     labels.outcome,
     outcomes
   )
-  const took = by(
-    seconds(
-      options.duration?.name ?? metrics.callDuration,
-      durations,
-      "How long calls took, waits and all attempts included",
-      options.duration?.labels ?? options.labels
-    ),
-    labels.outcome,
-    outcomes
+  const durationKey = seconds(
+    options.duration?.name ?? metrics.callDuration,
+    durations,
+    "How long calls took, waits and all attempts included",
+    options.duration?.labels ?? options.labels
   )
-  const failed = by(took("failed"), attributes.errorType, [])
+  const took = histogramsBy(durationKey, labels.outcome, outcomes)
+  const failed = histogramsBy(MetricKey.tagged(durationKey, labels.outcome, "failed"), attributes.errorType, [])
   return {
     ended: ({ errorType, outcome, totalMs, waitedMs }, tags) => {
       ended(outcome).unsafeUpdate(1, tags)
@@ -243,11 +267,7 @@ export const calls = (options: {
 }
 
 // A gauge that is read when it is asked for: what it shows changes while nothing happens.
-const readAs = (name: string, unit: string, description: string, deployment: string, read: () => number): void => {
-  const key = MetricKey.taggedWithLabels(MetricKey.gauge(name, { description }), [
-    MetricLabel.make(labels.deployment, deployment),
-    MetricLabel.make(labels.unit, unit)
-  ])
+const readAs = (key: MetricKey.MetricKey.Gauge<number>, read: () => number): void => {
   Object.assign(Metric.globalMetricRegistry.get(key), { get: () => MetricState.gauge(read()) })
 }
 
@@ -259,8 +279,9 @@ const readAs = (name: string, unit: string, description: string, deployment: str
  * @category constructors
  */
 export const gate = (options: { readonly deployment: string; readonly read: () => GateState }): void => {
-  const { deployment, read } = options
-  readAs(metrics.queueDepth, "{call}", "Calls waiting for their turn", deployment, () => read().queueDepth)
-  readAs(metrics.utilization, "1", "How full the deployment is believed to be", deployment, () => read().utilization)
-  readAs(metrics.pace, "{token}/s", "How fast admission sends", deployment, () => read().pace)
+  const { read } = options
+  const tags = { [labels.deployment]: options.deployment }
+  readAs(gauge(metrics.queueDepth, "{call}", "Calls waiting for their turn", tags), () => read().queueDepth)
+  readAs(gauge(metrics.utilization, "1", "How full the deployment is believed to be", tags), () => read().utilization)
+  readAs(gauge(metrics.pace, "{token}/s", "How fast admission sends", tags), () => read().pace)
 }

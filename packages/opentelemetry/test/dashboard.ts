@@ -236,9 +236,7 @@ const panel = (panel: Panel, width: number): Builder<dashboard.Panel> => {
         .placement(common.LegendPlacement.Bottom)
         .showLegend(true)
     )
-    .tooltip(
-      new common.VizTooltipOptionsBuilder().mode(common.TooltipDisplayMode.Multi).sort(common.SortOrder.Descending)
-    )
+    .tooltip(new common.VizTooltipOptionsBuilder().mode(common.TooltipDisplayMode.Multi))
     .overrides(
       Object.entries(colours).map(([outcome, fixedColor]) => ({
         matcher: { id: "byName", options: outcome },

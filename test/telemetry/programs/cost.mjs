@@ -74,13 +74,14 @@ for (let index = 0; index < 100_000; index++) count()
 const used = process.cpuUsage(before)
 const perCall = (used.user + used.system) / 100_000
 
+const print = (line) => process.stdout.write(`${line}\n`)
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
 const medians = times.map(median)
-console.log(
+print(
   `\nCPU per call, ${calls} calls a round, median of ${rounds - 1} rounds (the emulator's share is in all of them):`
 )
 variants.forEach(([name], index) => {
   const more = index === 0 ? "" : `  +${(medians[index] - medians[0]).toFixed(0)} µs`
-  console.log(`  ${name.padEnd(28)} ${medians[index].toFixed(0).padStart(6)} µs${more}`)
+  print(`  ${name.padEnd(28)} ${medians[index].toFixed(0).padStart(6)} µs${more}`)
 })
-console.log(`  all metrics of a call         ${perCall.toFixed(2).padStart(5)} µs`)
+print(`  all metrics of a call         ${perCall.toFixed(2).padStart(5)} µs`)

@@ -1,6 +1,5 @@
 import { Metrics, Telemetry } from "@spillway/core"
-import * as Metric from "effect/Metric"
-import * as MetricBoundaries from "effect/MetricBoundaries"
+import type * as Metric from "effect/Metric"
 import { attributes, metrics, values } from "../Telemetry.js"
 
 /** The metrics of an operation on a model. @internal */
@@ -9,21 +8,17 @@ export interface CallMetrics extends Metrics.Calls {
   readonly timeToFirstChunk: Metric.Metric.Histogram<number>
 }
 
-// Semantic conventions 1.41.
-const boundaries = MetricBoundaries.fromIterable([
-  0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92
-])
-
 const make = (operation: string, model: string): CallMetrics => {
   const labels = {
     [attributes.operation]: operation,
     [attributes.provider]: values.provider,
     [attributes.requestModel]: model
   }
-  const timeToFirstChunk = Object.entries({ ...labels, [Telemetry.labels.unit]: "s" }).reduce(
-    (metric, [key, value]) => Metric.tagged(metric, key, value),
-    Metric.histogram(metrics.timeToFirstChunk, boundaries, "From the start of a call to the first output of its stream")
-  )
+  const timeToFirstChunk = Metrics.histogram({
+    name: metrics.timeToFirstChunk,
+    description: "From the start of a call to the first output of its stream",
+    labels
+  })
   return {
     ...Metrics.calls({ labels: { [Telemetry.labels.model]: model }, duration: { name: metrics.duration, labels } }),
     timeToFirstChunk
