@@ -1,4 +1,4 @@
-import { HttpServer } from "@effect/platform"
+import { FetchHttpClient, HttpServer } from "@effect/platform"
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { AzureOpenAI, Deployment } from "@spillway/azure-openai"
@@ -184,7 +184,11 @@ describe.concurrent("a real socket", () => {
   )
 })
 
-describe("a redirect", () => {
+describe.each([
+  ["undici", NodeHttpClient.layerUndici],
+  // The one that follows redirects unless told not to.
+  ["fetch", FetchHttpClient.layer]
+] as const)("a redirect over %s", (_, client) => {
   it.live("is not followed: the key would go to another host", () =>
     Effect.gen(function* () {
       const seen: Array<string | undefined> = []
@@ -225,6 +229,6 @@ describe("a redirect", () => {
       assert.strictEqual(error._tag, "BadRequest")
       assert.strictEqual(error.status, 307)
       assert.deepStrictEqual(seen, [])
-    }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici))
+    }).pipe(Effect.scoped, Effect.provide(client))
   )
 })

@@ -9,11 +9,11 @@ export default defineConfig({
     // Tests run against the sources, so that a failure points into them; what is built is tried by the command's tests.
     alias: [
       {
-        find: /^@spillway\/(core|azure-openai|emulator|opentelemetry)$/,
+        find: /^@spillway\/(core|azure-openai|emulator|lab|opentelemetry)$/,
         replacement: `${root}packages/$1/src/index.ts`
       },
       {
-        find: /^@spillway\/(core|azure-openai|emulator|opentelemetry)\/(.+)$/,
+        find: /^@spillway\/(core|azure-openai|emulator|lab|opentelemetry)\/(.+)$/,
         replacement: `${root}packages/$1/src/$2.ts`
       }
     ]
@@ -24,6 +24,7 @@ export default defineConfig({
     // Importing Effect takes longer than most files' tests: workers keep their modules from file to file.
     pool: "forks",
     isolate: false,
+    poolOptions: { forks: { minForks: 2, maxForks: 2 } },
     testTimeout: 20_000
   }
 })

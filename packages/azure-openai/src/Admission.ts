@@ -174,7 +174,7 @@ const keyOf = ({ deployment, endpoint }: Deployment): string => `${endpoint.href
  *   deployment: "gpt-4o-ptu",
  *   model: "gpt-4o",
  *   endpoint: "https://contoso.openai.azure.com",
- *   apiKey: Redacted.make("…")
+ *   apiKey: Redacted.make("KEY")
  * }).pipe(Layer.provide(Admission.layer({ ptus: 100 })), Deployment.retry(RetryAfter.within("4 seconds")))
  * ```
  */

@@ -6,6 +6,7 @@
 import { Call } from "@spillway/core"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -19,6 +20,7 @@ import * as ChatJson from "./internal/chatJson.js"
 import { ChatProtocol } from "./internal/chatProtocol.js"
 import * as Content from "./internal/content.js"
 import * as Operation from "./internal/operation.js"
+import { codeOf, labelOf } from "./internal/serviceError.js"
 import * as Reply from "./Reply.js"
 import * as StructuredOutput from "./StructuredOutput.js"
 import { attributes } from "./Telemetry.js"
@@ -49,26 +51,21 @@ const requestAttributes = (request: ChatRequest | ChatStreamRequest): Record<str
   [attributes.choiceCount]: request.n === 1 ? undefined : request.n
 })
 
-const answerAttributes = (completion: ChatCompletion): Record<string, unknown> => ({
-  [attributes.responseId]: completion.id,
-  [attributes.responseModel]: completion.model,
-  // A string, because exporters write an array as one pretty-printed string anyway.
-  [attributes.finishReasons]: completion.choices.map((choice) => choice.finish_reason ?? "none").join(","),
-  [attributes.inputTokens]: completion.usage?.prompt_tokens,
-  [attributes.cachedTokens]: completion.usage?.prompt_tokens_details?.cached_tokens || undefined,
-  [attributes.outputTokens]: completion.usage?.completion_tokens
-})
-
-const asked = (request: ChatRequest | ChatStreamRequest) => ({
-  body: request,
-  attributes: requestAttributes(request),
-  content: () => ({ [attributes.inputMessages]: Content.input(request.messages) })
-})
+const answerAttributes = (completion: ChatCompletion): Record<string, unknown> =>
+  Operation.defined({
+    [attributes.responseId]: labelOf(completion.id),
+    [attributes.responseModel]: labelOf(completion.model),
+    // A string, because exporters write an array as one pretty-printed string anyway.
+    [attributes.finishReasons]: completion.choices.map((choice) => codeOf(choice.finish_reason) ?? "none").join(","),
+    [attributes.inputTokens]: completion.usage?.prompt_tokens,
+    [attributes.cachedTokens]: completion.usage?.prompt_tokens_details?.cached_tokens || undefined,
+    [attributes.outputTokens]: completion.usage?.completion_tokens
+  })
 
 const answered = (runner: Service, completion: ChatCompletion): Effect.Effect<ChatAnswer, never, Call.Call> =>
-  Operation.answered(answerAttributes(completion), () => ({
-    [attributes.outputMessages]: Content.output(completion)
-  })).pipe(
+  Effect.annotateCurrentSpan(answerAttributes(completion)).pipe(
+    Effect.zipRight(Operation.recordUsage(completion.usage)),
+    Effect.zipRight(Operation.content(() => ({ [attributes.outputMessages]: Content.output(completion) }))),
     Effect.zipRight(Call.served(runner.primary)),
     Effect.map((served) => ({
       text: completion.choices[0]?.message.content ?? "",
@@ -81,6 +78,14 @@ const answered = (runner: Service, completion: ChatCompletion): Effect.Effect<Ch
 const validate = Schema.validateEither(ChatRequest)
 const validateStream = Schema.validateEither(ChatStreamRequest)
 const decode = Reply.decode(ChatCompletion)
+
+const valid = <A extends ChatRequest | ChatStreamRequest>(
+  runner: Service,
+  check: () => Either.Either<A, ParseResult.ParseError>
+): Effect.Effect<A, CallError, Call.Call> =>
+  Effect.tap(Operation.valid(runner, check, requestAttributes), ({ messages }) =>
+    Operation.content(() => ({ [attributes.inputMessages]: Content.input(messages) }))
+  )
 
 /**
  * Asks for a chat completion.
@@ -109,12 +114,12 @@ const decode = Reply.decode(ChatCompletion)
 export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError, Deployment> =>
   Effect.flatMap(Deployment, (runner) =>
     Effect.gen(function* () {
-      const body = yield* Operation.valid(runner, validate(request))
+      const body = yield* valid(runner, () => validate(request))
       const completion = yield* runner.execute((target) =>
         Effect.flatMap(target.post("chat/completions", body), (reply) => decode(reply))
       )
       return yield* answered(runner, completion)
-    }).pipe(Operation.call(runner, "chat", asked(request)), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", {}, { body: request }), Effect.scoped)
   )
 
 /**
@@ -163,8 +168,7 @@ export const chatJson = <A, I, R>(
         onLeft: (expected) => Operation.fail(runner, Reply.refused("response_format", expected)),
         onRight: (output) => Effect.succeed(output)
       })
-      const body = yield* Operation.valid(
-        runner,
+      const body = yield* valid(runner, () =>
         validate({
           ...request,
           response_format: { type: "json_schema", json_schema: { name: options?.name ?? "answer", ...output } }
@@ -179,7 +183,7 @@ export const chatJson = <A, I, R>(
         )
       )
       return { ...(yield* answered(runner, completion)), value }
-    }).pipe(Operation.call(runner, "chat", asked(request)), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", {}, { body: request }), Effect.scoped)
   )
 
 /**
@@ -224,23 +228,20 @@ const beginChat = (
   request: ChatStreamRequest
 ): Effect.Effect<Operation.Begun<ChatChunk>, CallError, Deployment | Scope.Scope> =>
   Effect.flatMap(Deployment, (runner) =>
-    Effect.flatMap(Operation.valid(runner, validateStream(request)), (valid) =>
-      Operation.begin(runner, {
-        name: "chat",
-        request: () => ({
-          method: "POST",
-          operation: "chat/completions",
-          body: { ...valid, stream: true },
-          headers: { accept: "text/event-stream" }
-        }),
-        protocol: (reply) => new ChatProtocol(reply)
-      })
-    ).pipe(
-      Operation.call(runner, "chat", {
-        ...asked(request),
-        attributes: { ...requestAttributes(request), [attributes.stream]: true }
-      })
-    )
+    Effect.flatMap(
+      valid(runner, () => validateStream(request)),
+      (valid) =>
+        Operation.begin(runner, {
+          name: "chat",
+          request: {
+            method: "POST",
+            operation: "chat/completions",
+            body: { ...valid, stream: true },
+            headers: { accept: "text/event-stream" }
+          },
+          protocol: (reply) => new ChatProtocol(reply)
+        })
+    ).pipe(Operation.call(runner, "chat", { [attributes.stream]: true }, { body: request }))
   )
 
 /**
@@ -273,3 +274,12 @@ export const chatStream = (
 
 export { embed, embeddings } from "./internal/embeddings.js"
 export type { EmbeddingsAnswer } from "./internal/embeddings.js"
+export {
+  beginResponseStream,
+  cancelResponse,
+  createResponse,
+  deleteResponse,
+  getResponse,
+  responseStream
+} from "./internal/responses.js"
+export type { ResponseAnswer, ResponseStreaming } from "./internal/responses.js"

@@ -185,6 +185,22 @@ export class Saturated extends Schema.TaggedError<Saturated>("@spillway/azure-op
 }
 
 /**
+ * The request was sent, and may have been carried out; no answer says so. Ends the call: requests that leave something
+ * behind (stored responses, background work, tools run by the service) are not sent twice. `reason` is what went wrong.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>("@spillway/azure-openai/OutcomeUnknown")(
+  "OutcomeUnknown",
+  { ...common, reason: Reason }
+) {
+  override get message(): string {
+    return describe(this, `may have carried out the request: ${reasons[this.reason]}`)
+  }
+}
+
+/**
  * The prompt is longer than this deployment takes, though not longer than the model takes elsewhere: provisioned
  * deployments of some models refuse long contexts that Standard accepts. May be taken over.
  *
@@ -325,6 +341,7 @@ export const CallError = Schema.Union(
   RateLimited,
   Unavailable,
   Saturated,
+  OutcomeUnknown,
   PromptTooLong,
   Malformed,
   ContentFiltered,

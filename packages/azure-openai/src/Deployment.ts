@@ -102,17 +102,36 @@ const credentialProblems = ({ apiKey, credential }: Options): ReadonlyArray<Conf
   if (apiKey !== undefined && credential !== undefined) {
     return [problem("credential", "expected a key or a credential, not both")]
   }
-  return apiKey !== undefined && Redacted.value(apiKey).trim() === ""
-    ? [problem("apiKey", "empty: expected a key of the resource")]
+  if (apiKey === undefined) return []
+  const key = Redacted.value(apiKey).trim()
+  if (key === "") return [problem("apiKey", "empty: expected a key of the resource")]
+  return /^[\x21-\x7e]+$/.test(key) ? [] : [problem("apiKey", "holds characters that no key has")]
+}
+
+const nameProblems = (name: string): ReadonlyArray<ConfigError.ConfigError> => {
+  if (name.trim() === "") return [problem("deployment", "empty: expected the deployment's name")]
+  // A lone surrogate cannot be written into a URL, and dots would lead out of its folder.
+  return name === "." || name === ".." || /[\ud800-\udfff]/u.test(name)
+    ? [problem("deployment", "expected the deployment's name")]
     : []
+}
+
+const durationProblems = (option: string, duration: Duration.DurationInput | undefined) => {
+  const decoded = duration === undefined ? Option.none() : Duration.decodeUnknown(duration)
+  return duration === undefined || Option.exists(decoded, Duration.greaterThan(Duration.zero))
+    ? []
+    : [problem(option, "expected a duration greater than 0, such as 30 seconds")]
 }
 
 // Every problem of the options at once.
 const check = (options: Options): Either.Either<URL, ConfigError.ConfigError> => {
   const endpoint = Either.mapLeft(Endpoint.parse(options.endpoint), (message) => problem("endpoint", message))
   const problems = [
-    ...(options.deployment.trim() === "" ? [problem("deployment", "empty: expected the deployment's name")] : []),
+    ...nameProblems(options.deployment),
     ...credentialProblems(options),
+    ...durationProblems("timeout", options.timeout),
+    ...durationProblems("firstOutputTimeout", options.firstOutputTimeout),
+    ...durationProblems("idleTimeout", options.idleTimeout),
     ...(options.bodyLimit !== undefined && !(options.bodyLimit > 0)
       ? [problem("bodyLimit", "expected a number of bytes greater than 0")]
       : []),
@@ -172,8 +191,8 @@ const fromOptions = (
       kind,
       target,
       timeout,
-      prices: options.prices,
       admission,
+      prices: options.prices,
       attributes: {
         [attributes.serverAddress]: endpoint.hostname,
         ...(endpoint.port === "" ? {} : { [attributes.serverPort]: Number(endpoint.port) }),
@@ -189,7 +208,10 @@ const layer = (
   kind: Attempt.Kind
 ): Layer.Layer<Deployment, ConfigError.ConfigError, HttpClient.HttpClient> =>
   options.credential === undefined
-    ? Layer.effect(Deployment, fromOptions(options, kind, options.apiKey ?? Redacted.make("")))
+    ? Layer.effect(
+        Deployment,
+        fromOptions(options, kind, Redacted.make(Redacted.value(options.apiKey ?? Redacted.make("")).trim()))
+      )
     : Layer.effect(
         Deployment,
         Effect.flatMap(Credential.Credential, (credential) => fromOptions(options, kind, credential))
@@ -213,7 +235,7 @@ const layer = (
  *   deployment: "gpt-4o-ptu",
  *   model: "gpt-4o",
  *   endpoint: "https://contoso.openai.azure.com",
- *   apiKey: Redacted.make("…")
+ *   apiKey: Redacted.make("KEY")
  * })
  * ```
  */
@@ -237,7 +259,7 @@ export const provisioned = (
  * export const Standard = Deployment.standard({
  *   deployment: "gpt-4o",
  *   endpoint: "https://contoso.openai.azure.com",
- *   apiKey: Redacted.make("…")
+ *   apiKey: Redacted.make("KEY")
  * })
  * ```
  */
@@ -358,7 +380,8 @@ export const retry: {
     )
 )
 
-// What the Schedule needs is fixed when the Layer is built; what the caller accepts is read at each call.
+// What the Schedule needs is there since the Layer was built; what the call has, spans and settings among it, comes first,
+// and what a caller accepts never comes from the build.
 const provide = <Out, In, R>(
   schedule: Schedule.Schedule<Out, In, R>,
   services: Context.Context<R>
@@ -367,7 +390,7 @@ const provide = <Out, In, R>(
     schedule,
     Schedule.mapInputContext(schedule, (call: Context.Context<never>) =>
       Context.add(
-        Context.merge(call, services),
+        Context.merge(services, call),
         CallSettings.CallSettings,
         Context.get(call, CallSettings.CallSettings)
       )
@@ -387,7 +410,8 @@ const withLimitOf = <Out, In, R>(
  * Goes to `that` deployment when `self` is done and failed with an error another deployment may recover: a throttle, a
  * fault, a prompt too long for it. Every other error ends the call: a rejected request is not sent, and billed, twice.
  *
- * `when` decides in place of that rule, for example to get past an expired key. The last deployment's error is the one that
+ * `when` decides in place of that rule: to get past an expired key as well,
+ * `(error) => Recovery.isRecoverable(error) || error._tag === "Unauthorized"`. The last deployment's error is the one that
  * surfaces; it lists the attempts of all. Both Layers are built once, together, and what they share is built once.
  *
  * Not `Layer.orElse`, which goes to `that` when `self` cannot be built.

@@ -4,13 +4,13 @@
  *
  * @since 0.1.0
  */
-import type { Admission, Attempt, Runner } from "@spillway/core"
+import type { Admission, Attempt, Call, Runner } from "@spillway/core"
 import { RetryAfter } from "@spillway/core"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
+import type * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -38,6 +38,20 @@ export interface Failure extends Runner.Failure {
   readonly reason?: CallError.Reason
   readonly categories?: ReadonlyArray<string>
   readonly gaveUp?: Admission.GaveUp
+  /** The reply as it came, for those who hand it on. No error is made from its body. */
+  readonly reply?: RawReply | undefined
+}
+
+/**
+ * A reply as another client would have to see it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RawReply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly body: string
 }
 
 /**
@@ -101,6 +115,7 @@ export const classify = (refusal: Refusal): Failure => {
   const id = requestId(headers)
   const base = {
     status,
+    reply: { status, headers, body: refusal.body },
     errorType: String(status),
     retryAfter: Option.none<Duration.Duration>(),
     again: false,
@@ -179,6 +194,19 @@ export const classifyInStream = (event: {
   }
   const retryAfter = RetryAfter.fromHeaders(headers, event.now)
   const code = error.code ?? error.type
+  // As it would have come in place of the stream.
+  const asReply = (status: number): RawReply => ({
+    status,
+    headers: { ...headers, "content-type": "application/json" },
+    body: JSON.stringify({
+      error: {
+        code: error.code ?? null,
+        type: error.type ?? null,
+        param: error.param ?? null,
+        message: error.message ?? ""
+      }
+    })
+  })
   const base: Omit<Failure, "_tag"> = {
     ...success(event.headers, event.status),
     errorType: code ?? "stream_error",
@@ -193,15 +221,21 @@ export const classifyInStream = (event: {
     (nameless && throttleWords.test(error.message ?? "")) ||
     (nameless && (Option.isSome(retryAfter) || exhausted))
   ) {
-    return { ...base, _tag: "RateLimited", errorType: "429", again: true, retryAfter }
+    return { ...base, _tag: "RateLimited", errorType: "429", again: true, retryAfter, reply: asReply(429) }
   }
   if (named.includes("content_filter") || error.innerCode === "ResponsibleAIPolicyViolation") {
-    return { ...base, _tag: "ContentFiltered", errorType: "content_filter", categories: error.categories }
+    return {
+      ...base,
+      _tag: "ContentFiltered",
+      errorType: "content_filter",
+      categories: error.categories,
+      reply: asReply(400)
+    }
   }
   if (named.some((name) => /^(invalid_|context_length_exceeded|unsupported_)/.test(name))) {
-    return { ...base, _tag: "BadRequest", param: error.param }
+    return { ...base, _tag: "BadRequest", param: error.param, reply: asReply(400) }
   }
-  return { ...base, _tag: "Unavailable", reason: "server", again: true, retryAfter }
+  return { ...base, _tag: "Unavailable", reason: "server", again: true, retryAfter, reply: asReply(500) }
 }
 
 /**
@@ -242,8 +276,25 @@ export const malformed = (
  * @category decisions
  */
 export const pathOf = (issue: ParseResult.ParseError): string => {
-  const first = ParseResult.ArrayFormatter.formatErrorSync(issue)[0]
-  return first === undefined || first.path.length === 0 ? "the top" : first.path.map(String).join(".")
+  const path = pathTo(issue.issue)
+  return path.length === 0 ? "the top" : path.map(String).join(".")
+}
+
+// By hand, because every formatter also writes out the value, which is what must not be printed and may be very deep.
+const pathTo = (issue: ParseResult.ParseIssue): ReadonlyArray<PropertyKey> => {
+  switch (issue._tag) {
+    case "Pointer":
+      return [...(Array.isArray(issue.path) ? issue.path : [issue.path]), ...pathTo(issue.issue)]
+    case "Composite": {
+      const first = Array.isArray(issue.issues) ? issue.issues[0] : issue.issues
+      return first === undefined ? [] : pathTo(first)
+    }
+    case "Refinement":
+    case "Transformation":
+      return pathTo(issue.issue)
+    default:
+      return []
+  }
 }
 
 /**
@@ -370,10 +421,15 @@ export const fromTransport = (error: HttpClientError.HttpClientError): Failure =
  * @since 0.1.0
  * @category decisions
  */
-export const cutOff = (cut: Runner.Cut): Failure =>
-  cut === "deadline"
+export const cutOff = (cut: Runner.Cut, reply: Call.Reply): Failure => {
+  // A reply that had begun, and was a success, was served and billed: its body is what did not come.
+  if (cut === "timeout" && reply.status !== undefined && reply.status < 300) {
+    return { ...withoutReply("Unavailable", "timeout", { reason: "body" }), ...reply }
+  }
+  return cut === "deadline"
     ? withoutReply("DeadlineExceeded", "deadline_exceeded", {})
     : withoutReply("Unavailable", "timeout", { reason: "timeout", again: true })
+}
 
 /**
  * A request that was not sent, because no token could be had for it.
@@ -394,8 +450,10 @@ export const fromCredential = (error: CredentialError): Failure => ({
  * @since 0.1.0
  * @category decisions
  */
-export const refused = (param: string, expected?: string): Failure =>
-  withoutReply("BadRequest", "invalid_request", { param, expected })
+export const refused = (param: string, expected?: string): Failure => ({
+  ...withoutReply("BadRequest", "invalid_request", { param, expected }),
+  unsent: true
+})
 
 const brokenBy = (failure: Failure): CallError.Broken => {
   switch (failure._tag) {
@@ -442,6 +500,9 @@ export const toStreamBroken = (
     events: received.events
   })
 
+// Nothing was sent, or nothing could have understood it.
+const neverRan: ReadonlySet<CallError.Reason> = new Set(["refused", "dns", "tls", "credential"])
+
 /**
  * A call that admission gave up before it was sent.
  *
@@ -452,6 +513,9 @@ export const saturated = (gaveUp: Admission.GaveUp): Failure => ({
   ...withoutReply("Saturated", "saturated", {}),
   gaveUp
 })
+
+// What is made here fits by its types; validating all attempts again for every error would cost time that grows with them.
+const known = { disableValidation: true }
 
 /**
  * The caller's error for a failure.
@@ -476,26 +540,32 @@ export const toError = (deployment: string, failure: Failure, history: Runner.Hi
   }
   switch (failure._tag) {
     case "RateLimited":
-      return new CallError.RateLimited(retryable)
-    case "Unavailable":
-      return new CallError.Unavailable({ ...retryable, reason: failure.reason ?? "connection" })
+      return new CallError.RateLimited(retryable, known)
+    case "Unavailable": {
+      const reason = failure.reason ?? "connection"
+      return history.once && !neverRan.has(reason)
+        ? new CallError.OutcomeUnknown({ ...common, reason }, known)
+        : new CallError.Unavailable({ ...retryable, reason }, known)
+    }
     case "Saturated": {
       const { predicted = Duration.zero, reason = "late", waited = Duration.zero } = failure.gaveUp ?? {}
-      return new CallError.Saturated({ ...common, waited, predicted, reason })
+      return new CallError.Saturated({ ...common, waited, predicted, reason }, known)
     }
+    case "OutcomeUnknown":
+      return new CallError.OutcomeUnknown({ ...common, reason: failure.reason ?? "connection" }, known)
     case "PromptTooLong":
-      return new CallError.PromptTooLong(common)
+      return new CallError.PromptTooLong(common, known)
     case "Malformed":
-      return new CallError.Malformed({ ...common, path: failure.path ?? "the top" })
+      return new CallError.Malformed({ ...common, path: failure.path ?? "the top" }, known)
     case "ContentFiltered":
-      return new CallError.ContentFiltered({ ...common, categories: failure.categories ?? [] })
+      return new CallError.ContentFiltered({ ...common, categories: failure.categories ?? [] }, known)
     case "Unauthorized":
-      return new CallError.Unauthorized(common)
+      return new CallError.Unauthorized(common, known)
     case "NotFound":
-      return new CallError.NotFound(common)
+      return new CallError.NotFound(common, known)
     case "BadRequest":
-      return new CallError.BadRequest({ ...common, param: failure.param, expected: failure.expected })
+      return new CallError.BadRequest({ ...common, param: failure.param, expected: failure.expected }, known)
     case "DeadlineExceeded":
-      return new CallError.DeadlineExceeded(common)
+      return new CallError.DeadlineExceeded(common, known)
   }
 }

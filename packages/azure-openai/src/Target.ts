@@ -33,7 +33,7 @@ export interface Request {
   readonly method: "GET" | "POST" | "DELETE"
   readonly operation: string
   readonly body?: Readonly<Record<string, unknown>> | undefined
-  readonly query?: Readonly<Record<string, string>> | undefined
+  readonly query?: Readonly<Record<string, string | ReadonlyArray<string>>> | undefined
   /** Further headers. Those that carry credentials are the deployment's own. */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
@@ -73,6 +73,10 @@ export interface Target {
   readonly deployment: string
   readonly model: string
   readonly kind: Attempt.Kind
+  /** The resource it belongs to: its endpoint. Deployments of one resource share what they store. */
+  readonly resource: string
+  /** The responses it made, as far as it remembers. */
+  readonly responses: Responses
   /** Sends a request. The connection is given back when the enclosing Scope, the attempt's, closes. */
   readonly open: (request: Request) => Effect.Effect<Opened, Reply.Failure, Call.Call | Scope.Scope>
   /** Posts a JSON body and reads the whole reply. */
@@ -81,6 +85,33 @@ export interface Target {
     body: Readonly<Record<string, unknown>>
   ) => Effect.Effect<Success, Reply.Failure, Call.Call | Scope.Scope>
   readonly limits: Limits
+}
+
+/**
+ * The ids of the responses that a deployment made. The newest 10,000 are kept.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Responses {
+  readonly add: (id: string) => void
+  readonly has: (id: string) => boolean
+}
+
+const longestMemory = 10_000
+
+const makeResponses = (): Responses => {
+  // A Set keeps the order of arrival, so the oldest is the first.
+  const ids = new Set<string>()
+  return {
+    add: (id) => {
+      ids.delete(id)
+      ids.add(id)
+      const [oldest] = ids
+      if (ids.size > longestMemory && oldest !== undefined) ids.delete(oldest)
+    },
+    has: (id) => ids.has(id)
+  }
 }
 
 /**
@@ -150,6 +181,9 @@ const prepare = (
 
 type HttpClientError = Parameters<typeof Reply.fromTransport>[0]
 
+// What services say about a refusal takes a few hundred bytes.
+const longestRefusal = 256 * 1024
+
 // A reply without a length is read piece by piece, so that the limit holds while it comes in.
 const readText = (
   response: HttpClientResponse.HttpClientResponse,
@@ -210,7 +244,9 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
     Effect.gen(function* () {
       const call = yield* Call.Call
       const { body, url } = Endpoint.route(options, request.operation, request.body)
-      for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value)
+      for (const [name, values] of Object.entries(request.query ?? {})) {
+        for (const value of typeof values === "string" ? [values] : values) url.searchParams.append(name, value)
+      }
       const withBody = body === undefined ? undefined : yield* encode(body)
       const credential = yield* signIn
       const plain = HttpClientRequest.make(request.method)(url).pipe(
@@ -222,9 +258,12 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
         })
       )
       if (request.method !== "POST") yield* Effect.annotateCurrentSpan(attributes.method, request.method)
-      const response = yield* Effect.mapError(
-        client.execute(withBody === undefined ? plain : withBody(plain)),
-        Reply.fromTransport
+      const response = yield* client.execute(withBody === undefined ? plain : withBody(plain)).pipe(
+        // A client that takes a refusal for an error of its own still has the reply.
+        Effect.catchTag("ResponseError", (error) =>
+          error.reason === "StatusCode" ? Effect.succeed(error.response) : Effect.fail(error)
+        ),
+        Effect.mapError(Reply.fromTransport)
       )
       const { headers, status } = response
       const requestId = Reply.requestId(headers)
@@ -248,9 +287,16 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
           body: Stream.mapError(response.stream, (error) => Reply.brokenStream(reply, error))
         }
       }
-      // The status has already decided: a body that cannot be read changes nothing.
-      const text = yield* Effect.orElseSucceed(readText(response, limits.bodyBytes), () => "")
+      // The hint counts from here. The status has decided already, but for a 400: its body is not waited for.
       const now = yield* Clock.currentTimeMillis
+      const text = yield* readText(response, longestRefusal).pipe(
+        Effect.timeoutTo({
+          duration: status === 400 ? "5 seconds" : "500 millis",
+          onSuccess: (text) => text,
+          onTimeout: () => ""
+        }),
+        Effect.orElseSucceed(() => "")
+      )
       if (status === 401) yield* credential.rejected
       return yield* Effect.fail(
         Reply.classify({ status, headers, body: text, kind: spilled ? "standard" : kind, model, now })
@@ -262,6 +308,8 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
     model,
     kind,
     limits,
+    resource: options.endpoint.href,
+    responses: makeResponses(),
     open,
     post: (operation, body) =>
       Effect.flatMap(open({ method: "POST", operation, body }), ({ headers, status, text }) =>

@@ -69,11 +69,39 @@ export * as Embeddings from "./Embeddings.js"
 export * as Endpoint from "./Endpoint.js"
 
 /**
+ * A `fetch` that applies the policy.
+ *
+ * @since 0.1.0
+ */
+export * as FetchBridge from "./FetchBridge.js"
+
+/**
+ * An HttpClient that applies the policy.
+ *
+ * @since 0.1.0
+ */
+export * as HttpClientBridge from "./HttpClientBridge.js"
+
+/**
  * What each reply means.
  *
  * @since 0.1.0
  */
 export * as Reply from "./Reply.js"
+
+/**
+ * Signing in with Microsoft Entra ID.
+ *
+ * @since 0.1.0
+ */
+export * as Entra from "./Entra.js"
+
+/**
+ * The Responses API on the wire.
+ *
+ * @since 0.1.0
+ */
+export * as Responses from "./Responses.js"
 
 /**
  * Server-sent events.

@@ -376,7 +376,7 @@ describe("AzureOpenAI.chatStream", () => {
       assert.strictEqual(text, "Hello")
       assert.deepStrictEqual(
         [served.deployment, served.servedBy, served.outcome, served.requestId, served.attempts.length],
-        ["gpt-4o", "standard", "fallback", "req-1", 2]
+        ["gpt-4o", "standard", "fallback", "7c9e6679-7425-40de-944b-e07fc1f90ae7", 2]
       )
     })
   )

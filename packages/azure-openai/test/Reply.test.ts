@@ -124,7 +124,7 @@ describe("errors", () => {
     "d",
     Reply.classify({
       status: 429,
-      headers: { "retry-after-ms": "1500", "apim-request-id": "abc-1" },
+      headers: { "retry-after-ms": "1500", "apim-request-id": "0f8fad5b-d9cb-469f-a165-70867728950e" },
       body: '{"error":{"code":"429","message":"quiet please"}}',
       kind: "provisioned",
       model: "gpt-4o",
@@ -136,7 +136,7 @@ describe("errors", () => {
   it("say what happened, with the facts one needs", () => {
     assert.strictEqual(
       error.message,
-      "d: out of capacity, retry after 1500 ms (status 429, code 429, request abc-1, 1 request sent)"
+      "d: out of capacity, retry after 1500 ms (status 429, code 429, request 0f8fad5b-d9cb-469f-a165-70867728950e, 1 request sent)"
     )
   })
 

@@ -96,8 +96,8 @@ describe("AzureOpenAI.chatJson", () => {
 
       assert.deepStrictEqual(value, new Person({ name: "Ada", born: new Date("1815-12-10"), kind: "mathematician" }))
       assert.isTrue(text.startsWith('{"name"'))
-      const { schema, ...rest } = (sent[0]?.body?.["response_format"] as { json_schema: Record<string, unknown> })
-        .json_schema
+      const format = sent[0]?.body?.["response_format"] as { json_schema: Record<string, unknown> } | undefined
+      const { schema, ...rest } = format?.json_schema ?? {}
       assert.deepStrictEqual(rest, { name: "person", strict: true })
       assert.deepStrictEqual(schema, Either.getOrThrow(StructuredOutput.fromSchema(Person)).schema)
     })

@@ -68,9 +68,13 @@ const table = (rows: ReadonlyArray<Row>): ReadonlyArray<string> => {
 
 const description = (entry: Entry): string => paragraphs(Descriptor.getHelp(entry.descriptor, config))[0] ?? ""
 
+// More options than fit a line are left to the list below it.
+const mostFlags = 4
+
 const usage = ({ descriptor, name }: Entry): string => {
   const { flags, operands } = CommandLine.signature(descriptor)
-  return [name, ...operands, ...flags.map((flag) => `[${CommandLine.renderFlag(flag)}]`)].join(" ")
+  const options = flags.length > mostFlags ? ["[OPTIONS]"] : flags.map((flag) => `[${CommandLine.renderFlag(flag)}]`)
+  return [name, ...operands, ...options].join(" ")
 }
 
 /** The help of one command. */

@@ -15,16 +15,19 @@ import * as CommandLine from "./CommandLine.js"
 import * as Ask from "./commands/ask.js"
 import * as Demo from "./commands/demo.js"
 import * as Emulate from "./commands/emulate.js"
+import * as Simulate from "./commands/simulate.js"
 import * as Environment from "./Environment.js"
 import { exitCode, Failed, Misuse } from "./Failure.js"
 import * as Help from "./Help.js"
 import * as Style from "./Style.js"
 import { version } from "./Version.js"
 
-const root = Command.make("spillway").pipe(Command.withSubcommands([Demo.demo, Ask.ask, Emulate.emulate]))
+const root = Command.make("spillway").pipe(
+  Command.withSubcommands([Demo.demo, Ask.ask, Emulate.emulate, Simulate.simulate])
+)
 const run = Command.run(root, { name: "spillway", version, executable: "spillway" })
 
-const entries = [Demo.help, Ask.help, Emulate.help]
+const entries = [Demo.help, Ask.help, Emulate.help, Simulate.help]
 const about = {
   summary: "PTU first, Standard beyond your wait budget: calls to Azure OpenAI that wait out short throttles.",
   footer:

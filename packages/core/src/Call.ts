@@ -8,13 +8,14 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import { dual } from "effect/Function"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type { Attempt, Kind } from "./Attempt.js"
 import { CallSettings } from "./CallSettings.js"
@@ -113,6 +114,8 @@ export interface Service {
   readonly demand: (count: CountTokens) => Demand | undefined
   /** The instant of the call's deadline, on the same clock. */
   readonly deadline: Option.Option<bigint>
+  /** Whether its request must not run twice: then it is not sent again after it may have run. */
+  readonly once: boolean
   /** The attempts so far, oldest first. */
   readonly attempts: ReadonlyArray<Attempt>
   /** The outcome, if the call were answered now. */
@@ -123,6 +126,8 @@ export interface Service {
   readonly sentBy: (leaf: object) => number
   /** Adds what the transport knows of the attempt in progress; it becomes part of the next attempt recorded. */
   readonly recordReply: (reply: Reply) => void
+  /** What was recorded of the attempt in progress. */
+  readonly reply: Reply
   /** Adds what the attempt in progress took, when its reply says so: at the end, for a stream. */
   readonly recordUsage: (usage: Usage | undefined) => void
   /** What was recorded since the last time it was asked for. */
@@ -132,7 +137,15 @@ export interface Service {
   /** `errorType`: where it failed, as its span has it. */
   readonly record: (leaf: object, attempt: Attempt, errorType: string | undefined) => void
   readonly recordWait: (nanos: bigint) => void
-  readonly recordRetry: (now: bigint, deployment: string, wait: Duration.Duration) => Effect.Effect<void>
+  /** Whether a later deployment than the first has taken over. */
+  readonly fellBack: boolean
+  /** `fellBack`: where the retry goes back to. */
+  readonly recordRetry: (
+    now: bigint,
+    deployment: string,
+    wait: Duration.Duration,
+    fellBack: boolean
+  ) => Effect.Effect<void>
   readonly recordFallback: (now: bigint, from: string, to: string, error: unknown) => Effect.Effect<void>
 }
 
@@ -154,10 +167,10 @@ let arrivals = 0
 class State implements Service {
   readonly order = ++arrivals
   readonly attempts: Array<Attempt> = []
-  private readonly leaves: Array<object> = []
+  private readonly sent = new Map<object, number>()
   private waitedNanos = 0n
-  private fellBack = false
-  private reply: Reply = {}
+  fellBack = false
+  reply: Reply = {}
   private metrics: Metrics.Deployment | undefined = undefined
   private usage: Usage | undefined = undefined
   private counted: { readonly by: CountTokens; readonly demand: Demand | undefined } | undefined = undefined
@@ -167,6 +180,7 @@ class State implements Service {
     readonly deadline: Option.Option<bigint>,
     readonly span: Tracer.Span,
     private readonly tags: Metrics.Tags,
+    readonly once: boolean,
     private readonly demanded: ((count: CountTokens) => Demand) | undefined
   ) {}
 
@@ -177,7 +191,7 @@ class State implements Service {
   }
 
   sentBy(leaf: object): number {
-    return this.leaves.filter((other) => other === leaf).length
+    return this.sent.get(leaf) ?? 0
   }
 
   recordReply(reply: Reply): void {
@@ -203,7 +217,7 @@ class State implements Service {
 
   record(leaf: object, attempt: Attempt, errorType: string | undefined): void {
     const recorded = { ...attempt, ...this.reply }
-    this.leaves.push(leaf)
+    this.sent.set(leaf, this.sentBy(leaf) + 1)
     this.attempts.push(recorded)
     this.metrics?.attempt(recorded, errorType, this.tags)
     this.reply = {}
@@ -213,7 +227,8 @@ class State implements Service {
     this.waitedNanos += nanos
   }
 
-  recordRetry(now: bigint, deployment: string, wait: Duration.Duration): Effect.Effect<void> {
+  recordRetry(now: bigint, deployment: string, wait: Duration.Duration, fellBack: boolean): Effect.Effect<void> {
+    this.fellBack = fellBack
     return this.decided(events.retry, LogLevel.Debug, now, {
       [attributes.deployment]: deployment,
       [attributes.waitPlannedMs]: Duration.toMillis(wait)
@@ -296,11 +311,11 @@ const sharedMetrics = (): Metrics.Calls => (shared ??= Metrics.calls({ labels: {
 
 /**
  * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}. Both last until the enclosing
- * Scope closes, so that a stream's root span ends with the stream.
+ * Scope closes, so that a stream's root span ends with the stream; if `self` fails, until then.
  *
  * The call's clock starts here. `CallSettings.withDeadline` is read here, once. `demand` is asked for only where a
- * deployment has admission. When the Scope closes, the call is counted in `metrics` (`Metrics.calls`; defaults to metrics
- * without labels) and logged at debug level.
+ * deployment has admission. `once` says that the request must not run twice; it defaults to false. When the Scope closes,
+ * the call is counted in `metrics` (`Metrics.calls`; defaults to metrics without labels) and logged at debug level.
  *
  * @since 0.1.0
  * @category constructors
@@ -311,6 +326,7 @@ export const run: {
     readonly attributes: Record<string, unknown>
     readonly demand?: ((count: CountTokens) => Demand) | undefined
     readonly metrics?: Metrics.Calls | undefined
+    readonly once?: boolean | undefined
   }): <A, E, R>(
     self: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
@@ -321,6 +337,7 @@ export const run: {
       readonly attributes: Record<string, unknown>
       readonly demand?: ((count: CountTokens) => Demand) | undefined
       readonly metrics?: Metrics.Calls | undefined
+      readonly once?: boolean | undefined
     }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
 } = dual(
@@ -332,26 +349,38 @@ export const run: {
       readonly attributes: Record<string, unknown>
       readonly demand?: ((count: CountTokens) => Demand) | undefined
       readonly metrics?: Metrics.Calls | undefined
+      readonly once?: boolean | undefined
     }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
-    Effect.flatMap(
-      Effect.makeSpanScoped(options.name, { kind: "client", captureStackTrace: false, attributes: options.attributes }),
-      (span) =>
-        Effect.clockWith((clock) =>
-          Effect.flatMap(Effect.all([CallSettings, FiberRef.get(FiberRef.currentMetricLabels)]), ([settings, tags]) => {
-            const startedAt = clock.unsafeCurrentTimeNanos()
-            const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
-            const state = new State(startedAt, deadline, span, tags, options.demand)
-            const metrics = options.metrics ?? sharedMetrics()
-            const end = (exit: Exit.Exit<unknown, unknown>) =>
-              Effect.suspend(() => state.end(exit, clock.unsafeCurrentTimeNanos(), metrics))
-            return Effect.addFinalizer(end).pipe(
-              Effect.zipRight(self),
-              Effect.provideService(Call, state),
-              Effect.withParentSpan(span)
-            )
-          })
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        // A Scope of its own, so that a call which fails inside a longer one ends then and there.
+        const scope = yield* Effect.flatMap(Effect.scope, (outer) => Scope.fork(outer, ExecutionStrategy.sequential))
+        const span = yield* Scope.extend(
+          Effect.makeSpanScoped(options.name, {
+            kind: "client",
+            captureStackTrace: false,
+            attributes: options.attributes
+          }),
+          scope
         )
+        const settings = yield* CallSettings
+        const tags = yield* FiberRef.get(FiberRef.currentMetricLabels)
+        const clock = yield* Clock.clockWith(Effect.succeed)
+        const startedAt = clock.unsafeCurrentTimeNanos()
+        const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
+        const state = new State(startedAt, deadline, span, tags, options.once ?? false, options.demand)
+        const metrics = options.metrics ?? sharedMetrics()
+        yield* Scope.addFinalizerExit(scope, (exit) =>
+          Effect.suspend(() => state.end(exit, clock.unsafeCurrentTimeNanos(), metrics))
+        )
+        return yield* restore(self).pipe(
+          Effect.provideService(Call, state),
+          Effect.provideService(Scope.Scope, scope),
+          Effect.withParentSpan(span),
+          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+        )
+      })
     )
 )
 

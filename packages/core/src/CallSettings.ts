@@ -71,8 +71,9 @@ const withSetting =
     )
 
 /**
- * Bounds the wait for throttled capacity in every call inside `self`: the time from the start of the call to the retry.
- * A wait that ends exactly at the bound is waited for; a longer one goes to the next deployment at once. `0` never waits.
+ * Bounds the wait for prepaid capacity in every call inside `self`: the time from the start of the call to a retry that
+ * `RetryAfter.within` decides on, or to the call's turn where there is admission. Other Schedules do not read it: what
+ * comes after, such as Standard's `RetryAfter.retries`, is bounded by {@link withDeadline}. A wait that ends exactly at the bound is waited for; a longer one goes to the next deployment at once. `0` never waits.
  * The innermost setting wins. Negative durations count as `0`.
  *
  * @since 0.1.0

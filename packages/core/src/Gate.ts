@@ -240,7 +240,7 @@ class Machine<A> implements Gate<A> {
     if (passage.state === "sent") return this.failed(passage, now)
     if (passage.state === "waiting") this.leave(passage)
     passage.state = "done"
-    return []
+    return this.advance(now, [])
   }
 
   completed(ticket: Ticket<A>, now: number, actual: number | undefined): Actions<A> {
@@ -286,7 +286,7 @@ class Machine<A> implements Gate<A> {
   startOf(ticket: Ticket<A>, now: number): number {
     const { notBefore, order, priority, serial } = own(ticket)
     const ahead = this.line.ahead({ rank: priority, order, serial })
-    return Math.max(notBefore, Math.max(now, this.bucket.opensAt) + this.bucket.drainMs(ahead))
+    return Math.max(notBefore, this.bucket.startAfter(ahead, now))
   }
 
   snapshot(now: number): Snapshot {

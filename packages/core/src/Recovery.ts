@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 
 /**
@@ -90,7 +90,7 @@ export const isRecoverable = (error: unknown): error is Recoverable =>
   Predicate.hasProperty(error, TypeId) && (error[TypeId] === "retry" || error[TypeId] === "next")
 
 /**
- * Whether the same deployment may be tried again after this error.
+ * Whether the same deployment may be tried again after this error: it says so, and has all that {@link Retryable} asks for.
  *
  * @since 0.1.0
  * @category guards
@@ -102,4 +102,10 @@ export const isRecoverable = (error: unknown): error is Recoverable =>
  * ```
  */
 export const isRetryable = (error: unknown): error is Retryable =>
-  isRecoverable(error) && error[TypeId] === "retry" && Predicate.hasProperty(error, "since")
+  isRecoverable(error) &&
+  error[TypeId] === "retry" &&
+  Predicate.hasProperty(error, "since") &&
+  Predicate.isBigInt(error.since) &&
+  Predicate.hasProperty(error, "throttled") &&
+  Predicate.hasProperty(error, "retryAfter") &&
+  Option.isOption(error.retryAfter)

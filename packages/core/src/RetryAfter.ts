@@ -18,6 +18,7 @@ import * as Schedule from "effect/Schedule"
 import * as Decision from "effect/ScheduleDecision"
 import * as Interval from "effect/ScheduleInterval"
 import * as Intervals from "effect/ScheduleIntervals"
+import type { Settings } from "./CallSettings.js"
 import { CallSettings, longestWait } from "./CallSettings.js"
 import { toMillis } from "./internal/time.js"
 import type { Retryable } from "./Recovery.js"
@@ -25,15 +26,22 @@ import { isRetryable } from "./Recovery.js"
 
 const decimal = /^\d+(\.\d+)?$/
 
+// Longer than anybody waits, and short enough for every arithmetic that follows.
+const longestHint = 10 * 365 * 24 * 3_600_000
+
+// A header that was sent twice arrives as a list: the longest of its hints is safe.
 const positive = (value: string | undefined, unit: number): Option.Option<Duration.Duration> => {
-  const text = value?.trim() ?? ""
-  if (!decimal.test(text)) return Option.none()
-  const millis = Math.ceil(Number(text) * unit)
-  return millis > 0 && Number.isFinite(millis) ? Option.some(Duration.millis(millis)) : Option.none()
+  const hints = (value ?? "")
+    .split(",")
+    .map((part) => part.trim())
+    .flatMap((part) => (decimal.test(part) ? [Math.min(Math.ceil(Number(part) * unit), longestHint)] : []))
+  const longest = Math.max(0, ...hints)
+  return longest > 0 ? Option.some(Duration.millis(longest)) : Option.none()
 }
 
-// Only what looks like an HTTP date: Date.parse alone accepts "-1" and reads it as a month of 2001.
-const httpDate = /^[A-Za-z]{3,9}, \d{2}[ -][A-Za-z]{3}[ -]\d{2,4} \d{2}:\d{2}:\d{2}( GMT)?$/
+// Only what looks like one of the three HTTP dates: Date.parse alone accepts "-1" and reads it as a month of 2001.
+const httpDate =
+  /^[A-Za-z]{3,9}, \d{1,2}[ -][A-Za-z]{3}[ -]\d{2,4} \d{2}:\d{2}:\d{2}( GMT)?$|^[A-Za-z]{3} [A-Za-z]{3} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/
 
 const untilDate = (value: string | undefined, now: number): Option.Option<Duration.Duration> => {
   const text = value?.trim() ?? ""
@@ -45,7 +53,7 @@ const untilDate = (value: string | undefined, now: number): Option.Option<Durati
 /**
  * Reads the server's hint from response headers (names in lower case): the first usable one of `retry-after-ms`,
  * `x-ms-retry-after-ms` (milliseconds) and `retry-after` (seconds, or an HTTP date measured against `now`, the wall clock
- * in milliseconds). Fractions are rounded up to a whole millisecond.
+ * in milliseconds). Fractions are rounded up to a whole millisecond. Of a header that came more than once, the longest hint.
  *
  * Missing, zero, negative and unreadable values are no hint: services were seen to send `0` and `-1` for "unknown"
  * (openai-dotnet issue 838), and taking them literally would hammer a saturated deployment.
@@ -158,6 +166,10 @@ const elapsedMillis = (since: bigint): Effect.Effect<number> =>
 
 type Step<S> = readonly [S, Duration.Duration, Decision.ScheduleDecision]
 
+// An attempt that starts at the deadline has no time left.
+const beforeDeadline = (elapsed: number, settings: Settings): boolean =>
+  Option.match(settings.deadline, { onNone: () => true, onSome: (deadline) => elapsed < Duration.toMillis(deadline) })
+
 const stop = <S>(state: S): Step<S> => [state, Duration.zero, Decision.done]
 
 const waitFor = <S>(state: S, now: number, millis: number): Step<S> => [
@@ -246,22 +258,22 @@ export const withLimit: {
  * )
  * ```
  */
-export const within = (
+export const within = <R = never>(
   maxWait: Duration.DurationInput,
-  base?: Schedule.Schedule<unknown, Retryable>
-): Schedule.Schedule<Duration.Duration> => {
+  base?: Schedule.Schedule<unknown, Retryable, R>
+): Schedule.Schedule<Duration.Duration, unknown, R> => {
   const limit = Duration.decode(maxWait)
   interface State {
     readonly since: Option.Option<bigint>
     readonly retries: number
     readonly base: unknown
   }
-  const schedule = Schedule.makeWithState<State, unknown, Duration.Duration>(
+  const schedule = Schedule.makeWithState<State, unknown, Duration.Duration, R>(
     { since: Option.none(), retries: 0, base: base?.initial },
     (now, error, state) => {
       if (!isRetryable(error) || !error.throttled) return Effect.succeed(stop(state))
       const since = Option.getOrElse(state.since, () => error.since)
-      const baseStep: Effect.Effect<readonly [unknown, unknown, Decision.ScheduleDecision | undefined]> =
+      const baseStep: Effect.Effect<readonly [unknown, unknown, Decision.ScheduleDecision | undefined], never, R> =
         base === undefined ? Effect.succeed([undefined, undefined, undefined]) : base.step(now, error, state.base)
       return Effect.flatMap(baseStep, ([baseState, , decision]) => {
         if (decision !== undefined && Decision.isDone(decision)) return Effect.succeed(stop(state))
@@ -276,7 +288,7 @@ export const within = (
         ]).pipe(
           Effect.map(([elapsed, settings, wait]) => {
             const own = Duration.toMillis(longestWait(settings, limit))
-            return affordable({ elapsed, wait, limit: own })
+            return affordable({ elapsed, wait, limit: own }) && beforeDeadline(elapsed + wait, settings)
               ? waitFor({ since: Option.some(since), retries: state.retries + 1, base: baseState }, now, wait)
               : stop(state)
           })
@@ -316,7 +328,7 @@ export const retries = (
   return Schedule.makeWithState<State, unknown, Duration.Duration>(
     { since: Option.none(), retries: 0 },
     (now, error, state) => {
-      if (!isRetryable(error) || state.retries >= n) return Effect.succeed(stop(state))
+      if (!isRetryable(error) || !(state.retries < n)) return Effect.succeed(stop(state))
       const since = Option.getOrElse(state.since, () => error.since)
       return Effect.all([elapsedMillis(since), CallSettings, Random.next]).pipe(
         Effect.map(([elapsed, settings, random]) => {
@@ -324,8 +336,7 @@ export const retries = (
             onNone: () => backoff(state.retries, random),
             onSome: Duration.toMillis
           })
-          const limit = Option.match(settings.deadline, { onNone: () => Infinity, onSome: Duration.toMillis })
-          return (Option.isSome(error.retryAfter) && wait > cap) || !affordable({ elapsed, wait, limit })
+          return (Option.isSome(error.retryAfter) && wait > cap) || !beforeDeadline(elapsed + wait, settings)
             ? stop(state)
             : waitFor({ since: Option.some(since), retries: state.retries + 1 }, now, wait)
         })

@@ -19,6 +19,7 @@ import * as Intervals from "effect/ScheduleIntervals"
 import * as Scope from "effect/Scope"
 import type * as Admission from "./Admission.js"
 import type { Attempt, Kind } from "./Attempt.js"
+import type { Reply } from "./Call.js"
 import { Call } from "./Call.js"
 import type { Passage } from "./internal/passage.js"
 import * as Passages from "./internal/passage.js"
@@ -61,7 +62,8 @@ export interface Primary {
  *
  * `execute` waits out `pause`, then runs `use` against a deployment's `Target` as one attempt, with a span of its own. It
  * is polymorphic in the answer. `use` fails with what one reply came to (`F`); the caller gets the error (`E`), which
- * carries all attempts of the call. What `use` acquires lives until the enclosing Scope closes, unless the attempt fails:
+ * carries all attempts of the call. A runner of your own that wraps another hands `pause` on: without it a retry comes at
+ * once. What `use` acquires lives until the enclosing Scope closes, unless the attempt fails:
  * then it is released before anything else happens. Interruption ends a wait or a request at once.
  *
  * @since 0.1.0
@@ -73,6 +75,20 @@ export interface Runner<in out Target, in out F, in out E> {
     use: (target: Target) => Effect.Effect<A, F, R>,
     pause?: Pause
   ) => Effect.Effect<A, E, R | Call | Scope.Scope>
+  /** The deployments behind it, in order. Absent where it does not say; then it is asked as a whole. */
+  readonly members?: ReadonlyArray<Member<Target, F, E>> | undefined
+}
+
+/**
+ * One deployment of a runner, with what the policy does for it: its retries, and no other deployment. For requests that
+ * only one deployment can answer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Member<in out Target, in out F, in out E> {
+  readonly target: Target
+  readonly runner: Runner<Target, F, E>
 }
 
 /**
@@ -87,6 +103,8 @@ export interface Failure {
   /** `error.type` of the attempt's span: a status, or a short name. Low in cardinality. */
   readonly errorType: string
   readonly retryAfter: Option.Option<Duration.Duration>
+  /** No request was made: then the attempt does not count. Defaults to false. */
+  readonly unsent?: boolean | undefined
 }
 
 /**
@@ -98,6 +116,8 @@ export interface Failure {
 export interface History {
   readonly attempts: ReadonlyArray<Attempt>
   readonly since: bigint
+  /** Whether the request must not run twice: then no error after which it may have run is recoverable. Defaults to false. */
+  readonly once?: boolean | undefined
 }
 
 /**
@@ -127,8 +147,8 @@ export interface Options<Target, F extends Failure, E> {
   readonly prices?: Metrics.Prices | undefined
   /** Attributes of every attempt's span. */
   readonly attributes: Record<string, unknown>
-  /** What an attempt that was cut off after `limit` failed with. */
-  readonly cutOff: (cut: Cut, limit: Duration.Duration) => F
+  /** What an attempt that was cut off failed with, given what had come of its reply. */
+  readonly cutOff: (cut: Cut, reply: Reply) => F
   /** The caller's error for a failed attempt. */
   readonly toError: (failure: F, history: History) => E
 }
@@ -169,14 +189,19 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
 
   const limited = <A, R>(
     effect: Effect.Effect<A, F, R>,
-    [cut, limit]: readonly [Cut, Duration.Duration]
+    [cut, limit]: readonly [Cut, Duration.Duration],
+    call: Call["Type"]
   ): Effect.Effect<A, F, R> =>
     Duration.isFinite(limit)
-      ? Effect.timeoutFail(effect, { duration: limit, onTimeout: () => options.cutOff(cut, limit) })
+      ? // Interruptible, or a limit would mean nothing to a caller that is not.
+        Effect.timeoutFail(Effect.interruptible(effect), {
+          duration: limit,
+          onTimeout: () => options.cutOff(cut, call.reply)
+        })
       : effect
 
   const toError = (call: Call["Type"], failure: F): E =>
-    options.toError(failure, { attempts: [...call.attempts], since: call.startedAt })
+    options.toError(failure, { attempts: [...call.attempts], since: call.startedAt, once: call.once })
 
   // To be run uninterruptibly.
   const attempt = <A, R>(
@@ -191,7 +216,7 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
       const limit = limitOf(call, startedAt)
       if (limit[0] === "deadline" && Duration.equals(limit[1], Duration.zero)) {
         if (passage !== undefined) yield* passage.turn.failed
-        return yield* Effect.fail(toError(call, options.cutOff(...limit)))
+        return yield* Effect.fail(toError(call, options.cutOff("deadline", {})))
       }
       const resends = call.sentBy(runner)
       const number = call.attempts.length + 1
@@ -227,11 +252,13 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
           failure?.errorType
         )
 
-      const exit = yield* restore(limited(use(target), limit)).pipe(
-        Effect.provideService(Scope.Scope, scope),
-        Effect.withParentSpan(span),
-        Effect.exit
-      )
+      const exit = yield* restore(
+        limited(
+          Effect.suspend(() => use(target)),
+          limit,
+          call
+        )
+      ).pipe(Effect.provideService(Scope.Scope, scope), Effect.withParentSpan(span), Effect.exit)
       if (Exit.isSuccess(exit)) {
         record("answered", undefined)
         if (passage !== undefined) yield* Scope.addFinalizer(scope, Passages.settle(call, passage))
@@ -240,7 +267,7 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
       if (passage !== undefined) yield* Passages.refuse(call, passage, exit.cause)
       const failed = Either.match(Cause.failureOrCause(exit.cause), {
         onLeft: (failure) => {
-          record(failure._tag, failure)
+          if (failure.unsent !== true) record(failure._tag, failure)
           for (const [key, value] of Object.entries(failureAttributes(failure))) span.attribute(key, value)
           return Exit.fail(toError(call, failure))
         },
@@ -251,8 +278,8 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
           return Exit.failCause(cause)
         }
       })
-      yield* Scope.close(scope, failed)
-      return yield* failed
+      // Both causes surface where a finalizer breaks: it must not hide what the attempt came to.
+      return yield* Effect.ensuring(failed, Scope.close(scope, failed))
     })
 
   const waitSpan = (
@@ -296,7 +323,10 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
         }
         const sending = Effect.uninterruptibleMask((restore) => attempt(use, call, restore))
         return pause === undefined ? sending : Effect.zipRight(wait(call, pause), sending)
-      })
+      }),
+    get members() {
+      return [{ target, runner }]
+    }
   }
   return runner
 }
@@ -327,7 +357,11 @@ export const retry: {
     schedule: Schedule.Schedule<Out, Extract<E, Retryable>>
   ): Runner<Target, F, E> => {
     // When to try again, or the error itself where the Schedule, or the call's deadline, ends it.
-    const decide = (error: Extract<E, Retryable>, state: unknown): Effect.Effect<readonly [unknown, Pause], E, Call> =>
+    const decide = (
+      error: Extract<E, Retryable>,
+      state: unknown,
+      fellBack: boolean
+    ): Effect.Effect<readonly [unknown, Pause], E, Call> =>
       Effect.gen(function* () {
         const call = yield* Call
         const clock = yield* Clock.clockWith(Effect.succeed)
@@ -338,8 +372,8 @@ export const retry: {
         const delay = Duration.millis(Math.max(0, Intervals.start(decision.intervals) - nowMillis))
         const planned = Duration.max(delay, shortestWait(error))
         const notBefore = now + toNanos(planned)
-        if (Option.exists(call.deadline, (deadline) => notBefore > deadline)) return yield* Effect.fail<E>(error)
-        yield* call.recordRetry(now, self.primary.deployment, planned)
+        if (Option.exists(call.deadline, (deadline) => notBefore >= deadline)) return yield* Effect.fail<E>(error)
+        yield* call.recordRetry(now, self.primary.deployment, planned, fellBack)
         const hinted = Option.exists(error.retryAfter, (hint) => Duration.lessThanOrEqualTo(planned, hint))
         const reason = Option.isSome(error.retryAfter) ? "retry-after" : "backoff"
         return [next, { notBefore, planned, reason, hinted }]
@@ -348,18 +382,30 @@ export const retry: {
     const limit = limitOf(schedule)
     const limited = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Option.isNone(limit) ? effect : Effect.provideService(effect, WaitLimit, limit)
-    return {
+    const retried: Runner<Target, F, E> = {
       primary: self.primary,
+      get members() {
+        return self.members?.map(({ runner, target }) => ({
+          target,
+          runner: runner === self ? retried : retry(runner, schedule)
+        }))
+      },
       execute: <A, R>(use: (target: Target) => Effect.Effect<A, F, R>, pause?: Pause) => {
-        const attempt = (state: unknown, pause?: Pause): Effect.Effect<A, E, R | Call | Scope.Scope> =>
+        // A retry goes back to where it began: at the call's first deployment, or past it.
+        const attempt = (
+          fellBack: boolean,
+          state: unknown,
+          pause?: Pause
+        ): Effect.Effect<A, E, R | Call | Scope.Scope> =>
           Effect.catchAll(limited(self.execute(use, pause)), (error) =>
             mayRetry(error)
-              ? Effect.flatMap(decide(error, state), ([next, pause]) => attempt(next, pause))
+              ? Effect.flatMap(decide(error, state, fellBack), ([next, pause]) => attempt(fellBack, next, pause))
               : Effect.fail(error)
           )
-        return attempt(schedule.initial, pause)
+        return Effect.flatMap(Call, (call) => attempt(call.fellBack, schedule.initial, pause))
       }
     }
+    return retried
   }
 )
 
@@ -390,12 +436,14 @@ export const orElse: {
     const when = options?.when ?? isRecoverable
     return {
       primary: self.primary,
+      members: self.members && that.members ? [...self.members, ...that.members] : undefined,
       execute: (use, pause) =>
         Effect.catchAll(self.execute(use, pause), (error) => {
           if (!when(error)) return Effect.fail(error)
           return Effect.flatMap(Effect.all([Call, Clock.currentTimeNanos]), ([call, now]) => {
             if (Option.exists(call.deadline, (deadline) => now >= deadline)) return Effect.fail(error)
-            const decided = call.recordFallback(now, self.primary.deployment, that.primary.deployment, error)
+            const from = call.attempts.at(-1)?.deployment ?? self.primary.deployment
+            const decided = call.recordFallback(now, from, that.primary.deployment, error)
             return Effect.zipRight(decided, that.execute(use))
           })
         })

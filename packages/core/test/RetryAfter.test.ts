@@ -48,6 +48,8 @@ describe("fromHeaders", () => {
     [{ "retry-after-ms": "12.5" }, 13],
     [{ "retry-after-ms": " 7 " }, 7],
     [{ "retry-after-ms": "0.01" }, 1],
+    [{ "retry-after-ms": "300, 900" }, 900],
+    [{ "retry-after-ms": `1${"0".repeat(400)}` }, 315_360_000_000],
     [{ "x-ms-retry-after-ms": "40" }, 40],
     [{ "retry-after": "2" }, 2000],
     [{ "retry-after": "0.0005" }, 1],
@@ -57,7 +59,9 @@ describe("fromHeaders", () => {
     [{ "retry-after-ms": "soon", "x-ms-retry-after-ms": "9" }, 9],
     [{ "retry-after": "Thu, 01 Jan 1970 00:00:02 GMT" }, 2000],
     [{ "retry-after": "Wed, 31 Dec 1969 23:59:59 GMT" }, undefined],
-    ...["", "0", "-1", "-0.5", "NaN", "Infinity", "1e3", "0x10", "1,5", "12 ms", "soon", "null"].map(
+    [{ "retry-after": "Thursday, 01-Jan-70 00:00:02 GMT" }, 2000],
+    [{ "retry-after": "Thu Jan  1 00:00:02 1970" }, 2000],
+    ...["", "0", "-1", "-0.5", "NaN", "Infinity", "1e3", "0x10", "12 ms", "soon", "null"].map(
       (value) => [{ "retry-after-ms": value }, undefined] as const
     ),
     ...["", "0", "-1", "NaN", "Thu", "1970-01-01", "tomorrow"].map(

@@ -13,13 +13,16 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as EmulatorConfig from "./EmulatorConfig.js"
 import * as Capacity from "./internal/capacity.js"
 import * as CapacityBackend from "./internal/capacityBackend.js"
 import * as Client from "./internal/client.js"
+import * as Connection from "./internal/connection.js"
 import * as Front from "./internal/front.js"
 import * as Journal from "./internal/journal.js"
 import * as ScriptBackend from "./internal/scriptBackend.js"
@@ -35,9 +38,12 @@ import type * as Wire from "./Wire.js"
  */
 export interface Service {
   /** The emulator as an HTTP app. Behind a server, prefer {@link serve}: it also gives up a request whose caller has gone. */
-  readonly app: HttpApp.Default
-  /** The emulator free of HTTP: one request in, one reply out. */
-  readonly exchange: (request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped>
+  readonly app: HttpApp.Default<never, Scope.Scope>
+  /**
+   * The emulator free of HTTP: one request in, one reply out. A reply whose body is a stream goes on until the body has been read; when the reader
+   * stops before, or the scope closes, its generation ends there.
+   */
+  readonly exchange: (request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped, Scope.Scope>
   /** The requests received so far, in order of arrival; of a great many, the newest (`recordedRequests` of the configuration). */
   readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
   /** How many requests are being answered at this moment. */
@@ -45,6 +51,17 @@ export interface Service {
   /** How full a provisioned deployment is: 1 is 100 %. None for any other deployment, and under a script. */
   readonly utilization: (deployment: string) => Effect.Effect<Option.Option<number>>
 }
+
+/**
+ * What of a configuration concerns an emulator that plays a script: it has neither deployments nor capacity of its own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ScriptedConfig = Pick<
+  EmulatorConfig.EmulatorConfig,
+  "apiKeys" | "entra" | "region" | "seed" | "recordedRequests"
+>
 
 /**
  * A running emulator. Its state (buckets, windows, script, record) lives as long as the layer it came from; nothing is global.
@@ -87,7 +104,7 @@ export class Emulator extends Context.Tag("@spillway/emulator/Emulator")<Emulato
  * @category layers
  */
 export const layer = (config: EmulatorConfig.EmulatorConfig = EmulatorConfig.defaults): Layer.Layer<Emulator> =>
-  Layer.effect(
+  Layer.scoped(
     Emulator,
     Effect.gen(function* () {
       const valid = yield* Effect.orDie(EmulatorConfig.decode(config))
@@ -113,23 +130,19 @@ export const layer = (config: EmulatorConfig.EmulatorConfig = EmulatorConfig.def
  * @since 0.1.0
  * @category layers
  */
-export const layerScripted = (
-  script: Script,
-  options: Pick<EmulatorConfig.EmulatorConfig, "apiKeys" | "region" | "seed" | "recordedRequests"> = {}
-): Layer.Layer<Emulator> =>
+export const layerScripted = (script: Script, options: ScriptedConfig = {}): Layer.Layer<Emulator> =>
   Layer.effect(
     Emulator,
     Effect.gen(function* () {
       const time = yield* Capacity.timeline
-      const backend = yield* ScriptBackend.make(script)
+      const backend = yield* ScriptBackend.make(script, time)
       return yield* make(frontOptions(options), time, backend, () => Effect.succeedNone)
     })
   )
 
-const frontOptions = (
-  config: Pick<EmulatorConfig.EmulatorConfig, "apiKeys" | "region" | "seed" | "recordedRequests">
-): Front.Options => ({
+const frontOptions = (config: ScriptedConfig): Front.Options => ({
   apiKeys: config.apiKeys,
+  entra: config.entra,
   region: config.region ?? "East US",
   seed: String(config.seed ?? "spillway"),
   recordedRequests: config.recordedRequests ?? 10_000
@@ -152,7 +165,7 @@ const make = (
     }
   })
 
-const makeApp = (exchange: Service["exchange"]): HttpApp.Default =>
+const makeApp = (exchange: Service["exchange"]): Service["app"] =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     Effect.flatMap(request.text, (body) =>
       exchange({
@@ -163,27 +176,20 @@ const makeApp = (exchange: Service["exchange"]): HttpApp.Default =>
         body
       })
     ).pipe(
-      Effect.map((reply) =>
-        HttpServerResponse.text(reply.body, {
-          status: reply.status,
-          headers: reply.headers,
-          contentType: reply.headers["content-type"] ?? "application/json"
-        })
-      ),
+      Effect.map(({ body, headers, status }) => {
+        const options = { status, headers, contentType: headers["content-type"] ?? "application/json" }
+        return typeof body === "string"
+          ? HttpServerResponse.text(body, options)
+          : // An empty write, so that the headers leave before the first piece is there.
+            HttpServerResponse.stream(
+              Stream.concat(Stream.make(new Uint8Array(0)), Connection.withBreaks(body, request)),
+              options
+            )
+      }),
       // Also where the request could not be read to its end: there is nobody left to answer.
-      Effect.catchAll(() => Effect.zipRight(destroy(request), Effect.never))
+      Effect.catchAll(() => Effect.zipRight(Connection.drop(request), Effect.never))
     )
   )
-
-// The socket and not the message: a message that was read to its end is destroyed already, and its socket lives on. What has
-// no socket is left hanging, which to a caller is as dead.
-const destroy = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void> =>
-  Effect.sync(() => {
-    const { source } = request
-    if (!Predicate.hasProperty(source, "socket")) return
-    const { socket } = source
-    if (Predicate.hasProperty(socket, "destroy") && Predicate.isFunction(socket.destroy)) socket.destroy()
-  })
 
 /**
  * A client that reaches the emulator without a socket. The emulator runs in the fiber that makes the request: a test clock rules it, an interrupt
@@ -210,7 +216,8 @@ export const layerClient: Layer.Layer<HttpClient.HttpClient, never, Emulator> = 
 )
 
 /**
- * Serves the emulator behind whatever HTTP server is provided, until the layer's scope closes. A request whose caller hangs up is given up.
+ * Serves the emulator behind whatever HTTP server is provided, until the layer's scope closes: what is still being answered then is given up, as is
+ * a request whose caller hangs up.
  * The server makes no spans: they would hold keys, and stand in the trace of a client in the same process.
  *
  * @example
@@ -229,6 +236,18 @@ export const layerClient: Layer.Layer<HttpClient.HttpClient, never, Emulator> = 
  * @since 0.1.0
  * @category layers
  */
-export const serve: Layer.Layer<never, never, Emulator | HttpServer.HttpServer> = Layer.unwrapEffect(
-  Effect.map(Emulator, ({ app }) => HttpServer.serve(Effect.interruptible(app)))
+export const serve: Layer.Layer<never, never, Emulator | HttpServer.HttpServer> = Layer.unwrapScoped(
+  Effect.gen(function* () {
+    const { app } = yield* Emulator
+    const open = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+    // A server closes when its connections have, and some streams never end.
+    yield* Effect.addFinalizer(() => Fiber.interruptAll(open))
+    const tracked = Effect.withFiberRuntime<void, never, Scope.Scope>((fiber) =>
+      Effect.acquireRelease(
+        Effect.sync(() => void open.add(fiber)),
+        () => Effect.sync(() => void open.delete(fiber))
+      )
+    )
+    return HttpServer.serve(Effect.interruptible(Effect.zipRight(tracked, app)))
+  })
 ).pipe(HttpMiddleware.withTracerDisabledWhen(() => true))

@@ -9,6 +9,8 @@ import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { Fault } from "./Fault.js"
+import * as Path from "./internal/path.js"
 import * as Model from "./Model.js"
 
 // Exact, so that a wrong value is one problem and not also "Expected undefined".
@@ -66,7 +68,18 @@ const common = {
   /** What the estimate takes for `max_tokens` when a request names none. Defaults to the model's: 640 for gpt-4o. */
   defaultMaxTokens: optional(PositiveInt),
   /** Length of the made-up answers, in tokens, unless the request cuts them. Defaults to 16 to 80. */
-  answerTokens: optional(answerTokens)
+  answerTokens: optional(answerTokens),
+  /** How what is streamed is filtered: held back until vetted (the default), at once with the verdict after it, or not, because the filter is down. */
+  contentFilter: optional(Schema.Literal("default", "asynchronous", "unavailable")),
+  /** How many tokens the content filter vets together: the length of a burst. Defaults to 16. */
+  burstTokens: optional(PositiveInt),
+  /**
+   * How a streamed response of the Responses API is throttled: inside a stream of status 200, in one of the orders of {@link InStreamThrottle}, or with a real
+   * 429 (`status`). Defaults to `failedThenError`.
+   */
+  responsesThrottle: optional(
+    Schema.Literal("failedThenError", "createdThenErrorThenFailed", "errorAtOne", "errorAtTwo", "failedAlone", "status")
+  )
 }
 
 /**
@@ -85,7 +98,9 @@ export const Provisioned = Schema.Struct({
   /** Input tokens per minute that one PTU is worth. Defaults to the documented figure of the model; required for one that has none. */
   inputTokensPerMinutePerPtu: optional(PositiveInt),
   /** Input tokens that one output token counts as. Defaults to the documented figure of the model, else 4. */
-  outputWeight: optional(Positive)
+  outputWeight: optional(Positive),
+  /** The Standard deployment of the same model that takes over what this one cannot take. Wins over the request header `x-ms-spillover-deployment`. */
+  spilloverDeploymentName: optional(Name)
 }).pipe(
   Schema.filter((deployment) => {
     const model = Model.findOrGeneric(deployment.model)
@@ -133,6 +148,40 @@ export const Deployment = Schema.Union(Provisioned, Standard)
  */
 export type Deployment = Schema.Schema.Type<typeof Deployment>
 
+const duplicate = (deployments: ReadonlyArray<Deployment>, { name }: Deployment, index: number) =>
+  deployments.findIndex((other) => other.name === name) < index
+    ? [{ path: [index, "name"], message: `a deployment named "${name}" is listed already` }]
+    : []
+
+const badSpillover = (deployments: ReadonlyArray<Deployment>, deployment: Deployment, index: number) => {
+  if (deployment.kind !== "provisioned" || deployment.spilloverDeploymentName === undefined) return []
+  const name = deployment.spilloverDeploymentName
+  const target = deployments.find((other) => other.name === name)
+  return target?.kind === "standard" && target.model === deployment.model
+    ? []
+    : [
+        {
+          path: [index, "spilloverDeploymentName"],
+          message: `"${name}" is not a standard deployment of ${deployment.model} in this list`
+        }
+      ]
+}
+
+/**
+ * Which tokens of Microsoft Entra ID are accepted. A JSON Web Token is read (audience, validity, principal), its signature is not checked.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Entra = Schema.Struct({
+  /** Audiences a token may be for. Defaults to `https://cognitiveservices.azure.com` and `https://ai.azure.com`. */
+  audiences: optional(Schema.Array(Name)),
+  /** Tokens that are accepted as they stand, whatever they are, until `expiresAt`, in milliseconds since 1970; without it, forever. */
+  tokens: optional(Schema.Array(Schema.Struct({ value: Name, expiresAt: optional(Schema.Number) }))),
+  /** Principals (`oid`) whose tokens are good, but who lack the role: 401 `PermissionDenied`. */
+  withoutRole: optional(Schema.Array(Name))
+})
+
 /**
  * One resource. Fields that are absent take the defaults said beside them.
  *
@@ -150,23 +199,39 @@ export type Deployment = Schema.Schema.Type<typeof Deployment>
 export const EmulatorConfig = Schema.Struct({
   /** Display name of the region. Defaults to `East US`. */
   region: optional(Name),
-  /** Keys that are accepted. Absent: any key or bearer token that is not empty. */
+  /** Keys that are accepted. Absent: any key that is not empty. An empty list: none, key authentication is disabled. */
   apiKeys: optional(Schema.Array(Name)),
+  /** Bearer tokens that are accepted. Absent: any that is not empty if `apiKeys` is absent, too, and else none. */
+  entra: optional(Entra),
   /** Seed of ids and of latency's jitter; the same seed and the same requests in the same order give the same replies. Defaults to `spillway`. */
   seed: optional(Schema.Union(Schema.String, Schema.Number)),
   /** How many requests are kept for {@link Emulator.Service.requests}, the newest ones. Defaults to 10 000. */
   recordedRequests: optional(PositiveInt),
+  /**
+   * What `x-ms-spillover-error` means: the status of the provisioned deployment, on every reply that spilled over (`current`, the docs since June 2026),
+   * or that of a spillover which failed, on the provisioned deployment's own reply (`legacy`). Defaults to `current`.
+   */
+  spilloverHeaders: optional(Schema.Literal("current", "legacy")),
   deployments: Schema.Array(Deployment).pipe(
     Schema.filter((deployments) => {
-      const issues = deployments.flatMap((deployment, index) =>
-        deployments.findIndex((other) => other.name === deployment.name) < index
-          ? [{ path: [index, "name"], message: `a deployment named "${deployment.name}" is listed already` }]
-          : []
-      )
+      const issues = deployments.flatMap((deployment, index) => [
+        ...duplicate(deployments, deployment, index),
+        ...badSpillover(deployments, deployment, index)
+      ])
       return issues.length > 0 ? issues : deployments.length > 0 || "must list at least one deployment"
     })
+  ),
+  /** What goes wrong, and how often; see {@link Fault}. Defaults to nothing. */
+  faults: optional(Schema.Array(Fault))
+}).pipe(
+  Schema.filter(({ deployments, faults = [] }) =>
+    faults.flatMap(({ deployment }, index) =>
+      deployment === undefined || deployments.some(({ name }) => name === deployment)
+        ? []
+        : [{ path: ["faults", index, "deployment"], message: `no deployment is named "${deployment}"` }]
+    )
   )
-})
+)
 
 /**
  * One resource.
@@ -214,13 +279,6 @@ export interface Problem {
   readonly message: string
 }
 
-const renderPath = (path: ReadonlyArray<PropertyKey>): string =>
-  path.reduce<string>(
-    (text, part) =>
-      typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`,
-    ""
-  )
-
 const decodeEither = Schema.decodeUnknownEither(EmulatorConfig, { errors: "all", onExcessProperty: "error" })
 
 /**
@@ -247,20 +305,21 @@ export const decode = (input: unknown): Effect.Effect<EmulatorConfig, InvalidCon
     (error) =>
       new InvalidConfig({
         problems: ParseResult.ArrayFormatter.formatErrorSync(error).map((issue) => ({
-          path: renderPath(issue.path),
+          path: Path.render(issue.path),
           message: issue.message
         }))
       })
   )
 
 /**
- * The resource that is emulated unless another is asked for: `gpt-4o-ptu`, 15 PTUs of gpt-4o, and `gpt-4o`, Standard with 450 000 tokens per minute.
+ * The resource that is emulated unless another is asked for: `gpt-4o-ptu`, 15 PTUs of gpt-4o; `gpt-4o` and `text-embedding-3-small`, Standard with
+ * 450 000 tokens per minute each.
  *
  * @example
  * ```ts
  * import { EmulatorConfig } from "@spillway/emulator"
  *
- * EmulatorConfig.defaults.deployments.map((deployment) => deployment.name) // => ["gpt-4o-ptu", "gpt-4o"]
+ * EmulatorConfig.defaults.deployments.map((deployment) => deployment.name) // => ["gpt-4o-ptu", "gpt-4o", "text-embedding-3-small"]
  * ```
  *
  * @since 0.1.0
@@ -269,6 +328,7 @@ export const decode = (input: unknown): Effect.Effect<EmulatorConfig, InvalidCon
 export const defaults: EmulatorConfig = {
   deployments: [
     { name: "gpt-4o-ptu", kind: "provisioned", model: "gpt-4o" },
-    { name: "gpt-4o", kind: "standard", model: "gpt-4o" }
+    { name: "gpt-4o", kind: "standard", model: "gpt-4o" },
+    { name: "text-embedding-3-small", kind: "standard", model: "text-embedding-3-small" }
   ]
 }

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { error, invalidRequest } from "./internal/envelope.js"
+import * as Hints from "./internal/hint.js"
 import * as Wire from "./Wire.js"
 
 /**
@@ -18,18 +19,6 @@ export interface Hint {
   readonly retryAfterMs?: number | undefined
   /** Value of `retry-after`. Defaults to `retryAfterMs` in whole seconds, rounded up. */
   readonly retryAfter?: string | number | undefined
-}
-
-const seconds = (ms: number): number => Math.ceil(ms / 1000)
-
-const hintHeaders = (hint: Hint): Record<string, string> => {
-  const headers: Record<string, string> = {}
-  if (hint.retryAfterMs !== undefined) {
-    headers["retry-after-ms"] = String(hint.retryAfterMs)
-    headers["retry-after"] = String(seconds(hint.retryAfterMs))
-  }
-  if (hint.retryAfter !== undefined) headers["retry-after"] = String(hint.retryAfter)
-  return headers
 }
 
 /**
@@ -57,7 +46,7 @@ export const throughputExceeded = (hint: Hint = {}): Wire.Reply =>
       message:
         "Requests have exceeded the throughput limit on your Provisioned-Managed deployment. If you continue to exceed your limit, consider increasing the number of provisioned throughput units deployed."
     },
-    hintHeaders(hint)
+    Hints.headers(hint)
   )
 
 /**
@@ -97,7 +86,7 @@ export const rateLimitReached = (
     options.apiVersion === undefined
       ? "OpenAI Language Model Instance API"
       : `Azure OpenAI API version ${options.apiVersion}`
-  const wait = seconds(options.retryAfterMs ?? 0)
+  const wait = Hints.seconds(options.retryAfterMs ?? 0)
   const operation = options.operation ?? "ChatCompletions_Create"
   return error(
     429,
@@ -106,7 +95,7 @@ export const rateLimitReached = (
       message: `Your requests to ${options.deployment} for ${options.model} in ${options.region} have exceeded the ${options.limit} rate limit for your current OpenAI S0 pricing tier. This request was for ${operation} under ${surface}. Please retry after ${wait} ${wait === 1 ? "second" : "seconds"}. To increase your default rate limit, visit: https://aka.ms/oai/quotaincrease.`
     },
     {
-      ...hintHeaders(options),
+      ...Hints.headers(options),
       "policy-id": options.limit === "token" ? "DeploymentRatelimit-Token" : "DeploymentRatelimit-Call"
     }
   )
@@ -133,12 +122,12 @@ export const noCapacity = (hint: Hint = {}): Wire.Reply =>
       message:
         "The system is currently experiencing high demand and cannot process your request. Your request exceeds the maximum usage size allowed during peak load. For improved capacity reliability, consider switching to Provisioned Throughput."
     },
-    hintHeaders(hint)
+    Hints.headers(hint)
   )
 
 /**
  * 400: the prompt is longer than the model takes, or than a provisioned deployment takes. The text of the latter was not found anywhere and
- * is taken to be the same with the smaller number.
+ * is taken to be the same with the smaller number. `param` is what the prompt is called by the operation; `messages` by default.
  *
  * @example
  * ```ts
@@ -150,10 +139,10 @@ export const noCapacity = (hint: Hint = {}): Wire.Reply =>
  * @since 0.1.0
  * @category invalid requests
  */
-export const contextLengthExceeded = (limit: number, tokens: number): Wire.Reply =>
+export const contextLengthExceeded = (limit: number, tokens: number, param = "messages"): Wire.Reply =>
   invalidRequest(
     `This model's maximum context length is ${limit} tokens. However, your messages resulted in ${tokens} tokens. Please reduce the length of the messages.`,
-    "messages",
+    param,
     "context_length_exceeded"
   )
 
@@ -286,6 +275,24 @@ export const permissionDenied = (principal: string): Wire.Reply =>
   })
 
 /**
+ * 403: the resource takes no keys.
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const step = Script.error(ErrorReply.keyAuthDisabled)
+ * ```
+ *
+ * @since 0.1.0
+ * @category access
+ */
+export const keyAuthDisabled: Wire.Reply = error(403, {
+  code: "AuthenticationTypeDisabled",
+  message: "Key based authentication is disabled for this resource."
+})
+
+/**
  * 404: no such route, wrong method, or no usable `api-version` on a dated URL.
  *
  * @example
@@ -318,6 +325,27 @@ export const deploymentNotFound: Wire.Reply = error(404, {
   message:
     "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please wait a moment and try again."
 })
+
+/**
+ * 404: the resource has no such stored response. The text is that of OpenAI's own service.
+ *
+ * @example
+ * ```ts
+ * import { ErrorReply, Script } from "@spillway/emulator"
+ *
+ * const step = Script.error(ErrorReply.responseNotFound("resp_1"))
+ * ```
+ *
+ * @since 0.1.0
+ * @category not found
+ */
+export const responseNotFound = (id: string): Wire.Reply =>
+  error(404, {
+    message: `Response with id '${id}' not found.`,
+    type: "invalid_request_error",
+    param: null,
+    code: null
+  })
 
 /**
  * 408: the service took too long.

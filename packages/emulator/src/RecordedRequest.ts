@@ -14,7 +14,7 @@ import * as Inspectable from "effect/Inspectable"
 export interface Fields {
   /** When it arrived, in milliseconds since the emulator began. */
   readonly at: number
-  /** When its reply was ready, or it was given up; undefined while it is in flight. */
+  /** When the last of its reply was handed over, or it was given up; undefined while it is in flight. */
   readonly endedAt: number | undefined
   readonly method: string
   /** Host and port the caller addressed. */
@@ -29,9 +29,11 @@ export interface Fields {
   readonly headers: Readonly<Record<string, string>>
   /** The body as JSON; the text itself where it is not JSON; undefined where there was none. */
   readonly body: unknown
-  /** Status of the reply; undefined while in flight, when interrupted, and when the connection was dropped. */
+  /** Status of the reply, known as soon as its headers are; undefined when the caller went away or the connection was dropped before. */
   readonly status: number | undefined
-  /** Whether the caller went away before the reply. */
+  /** The deployment that replied: another than {@link deployment} after a spillover; undefined where none did. */
+  readonly servedBy: string | undefined
+  /** Whether the caller went away before the last of the reply. */
   readonly interrupted: boolean
 }
 
@@ -64,6 +66,7 @@ export class RecordedRequest extends Inspectable.Class implements Fields {
   readonly headers!: Readonly<Record<string, string>>
   readonly body!: unknown
   readonly status!: number | undefined
+  readonly servedBy!: string | undefined
   readonly interrupted!: boolean
 
   constructor(fields: Fields) {
@@ -79,6 +82,7 @@ export class RecordedRequest extends Inspectable.Class implements Fields {
       path: this.path,
       deployment: this.deployment,
       status: this.status,
+      servedBy: this.servedBy,
       interrupted: this.interrupted
     }
   }

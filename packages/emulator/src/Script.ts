@@ -24,10 +24,25 @@ export type Step = Data.TaggedEnum<{
     readonly after: Duration.Duration
     readonly text: string | undefined
     readonly finishReason: string | undefined
-    readonly model: string
+    readonly model: string | undefined
+    readonly headers: Readonly<Record<string, string>>
+    readonly every: Duration.Duration
   }
   /** A reply. `verbatim`: exactly these headers, without Azure's usual ones. */
   Reply: { readonly after: Duration.Duration; readonly reply: Wire.Reply; readonly verbatim: boolean }
+  /** A stream of a test's own making: what is sent, piece by piece, and how it ends. */
+  Stream: {
+    readonly after: Duration.Duration
+    readonly every: Duration.Duration
+    readonly status: number
+    readonly headers: Readonly<Record<string, string>>
+    /** Values become events; bytes and, where `raw`, strings are sent as they are. */
+    readonly pieces: ReadonlyArray<unknown>
+    readonly raw: boolean
+    readonly end: StreamEnd
+  }
+  /** The reply of another step, whose body breaks off. */
+  Truncated: { readonly step: Step; readonly afterBytes: number | undefined; readonly end: "cut" | "reset" | "silent" }
   /** The connection is dropped. */
   Refuse: { readonly after: Duration.Duration }
   /** Nothing ever comes. */
@@ -39,6 +54,15 @@ export type Step = Data.TaggedEnum<{
 const Step = Data.taggedEnum<Step>()
 
 /**
+ * How a scripted stream ends: as the operation's streams do (`done`: `data: [DONE]` after a chat's events, nothing after chunks); with the connection
+ * closed (`cut`) or `reset`; not at all, with the connection open (`silent`); or stopped by the content filter (`filtered`).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type StreamEnd = "done" | "cut" | "reset" | "silent" | "filtered"
+
+/**
  * The replies of each deployment, by its name.
  *
  * @since 0.1.0
@@ -46,6 +70,8 @@ const Step = Data.taggedEnum<Step>()
  */
 export interface Script {
   readonly deployments: Readonly<Record<string, ReadonlyArray<Step>>>
+  /** The replies to requests about stored responses; undefined: they are answered from what was stored. */
+  readonly retrievals: ReadonlyArray<Step> | undefined
 }
 
 /**
@@ -59,10 +85,14 @@ export interface Timing {
   readonly after?: Duration.DurationInput | undefined
 }
 
+const lowerCase = (headers: Readonly<Record<string, string>> = {}): Record<string, string> =>
+  Record.mapKeys(headers, (name) => name.toLowerCase())
+
 const delay = (options: Timing): Duration.Duration => Duration.decode(options.after ?? Duration.zero)
 
 /**
- * Makes a script. A deployment that it does not list does not exist: 404 `DeploymentNotFound`.
+ * Makes a script. A deployment that it does not list does not exist: 404 `DeploymentNotFound`. Requests about a stored response (get, cancel, delete) name no
+ * deployment: they are answered from what {@link answer} has made, or play `retrievals`.
  *
  * @example
  * ```ts
@@ -82,12 +112,14 @@ const delay = (options: Timing): Duration.Duration => Duration.decode(options.af
  * @since 0.1.0
  * @category constructors
  */
-export const make = (deployments: Readonly<Record<string, ReadonlyArray<Step>>>): Script => ({
-  deployments: Record.map(deployments, (steps) => steps)
-})
+export const make = (
+  deployments: Readonly<Record<string, ReadonlyArray<Step>>>,
+  options: { readonly retrievals?: ReadonlyArray<Step> | undefined } = {}
+): Script => ({ deployments: Record.map(deployments, (steps) => steps), retrievals: options.retrievals })
 
 /**
- * Answers. Without `text` the answer is made up from the request; with it, this text, whatever `max_tokens` says.
+ * Answers, whole or as a stream, as the request wants it. Without `text` the answer is made up from the request; with it, this text, whatever
+ * `max_tokens` says.
  *
  * @example
  * ```ts
@@ -104,15 +136,21 @@ export const answer = (
     readonly text?: string | undefined
     /** Defaults to `stop`, or `length` for a made-up answer that `max_tokens` cuts. */
     readonly finishReason?: string | undefined
-    /** The model the answer says it is from. Defaults to `gpt-4o`. */
+    /** The model the answer says it is from. Defaults to `gpt-4o`, and `text-embedding-3-small` for embeddings. */
     readonly model?: string | undefined
+    /** Headers on top of Azure's usual ones, such as those of a spillover. */
+    readonly headers?: Readonly<Record<string, string>> | undefined
+    /** Time that each token takes, whether or not the answer is streamed. Defaults to none: everything leaves at once. */
+    readonly every?: Duration.DurationInput | undefined
   } = {}
 ): Step =>
   Step.Answer({
     after: delay(options),
     text: options.text,
     finishReason: options.finishReason,
-    model: options.model ?? "gpt-4o"
+    model: options.model,
+    headers: lowerCase(options.headers),
+    every: Duration.decode(options.every ?? Duration.zero)
   })
 
 /**
@@ -181,11 +219,77 @@ export const reply = (
       status: options.status ?? 200,
       headers: {
         "content-type": "application/json",
-        ...Record.mapKeys(options.headers ?? {}, (name) => name.toLowerCase())
+        ...lowerCase(options.headers)
       },
       body: typeof options.body === "string" ? options.body : (JSON.stringify(options.body) ?? "")
     }
   })
+
+/**
+ * Streams what a test wants, from `after` on, one piece `every` so often, under Azure's usual headers and the content type of server-sent events.
+ * `events` are values, written by {@link ServerSentEvent.encode}, one piece each; `chunks` are texts or bytes sent as they stand, so they may end in the
+ * middle of an event, of a line or of a character, and need not be events at all. Ends as `end` says right after the last piece; defaults to `done`.
+ *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * const hello = Script.stream({
+ *   events: [{ choices: [{ index: 0, delta: { content: "hel" }, finish_reason: null }] }],
+ *   after: "200 millis"
+ * })
+ * const brokenMidway = Script.stream({ chunks: ["data: {\"choi", "ces\":[]}\n", "\n"], every: "10 millis", end: "cut" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const stream = (
+  options: Timing & {
+    /** 200 to 599. Defaults to 200. */
+    readonly status?: number | undefined
+    readonly headers?: Readonly<Record<string, string>> | undefined
+    /** Time between two pieces. Defaults to none. */
+    readonly every?: Duration.DurationInput | undefined
+    readonly end?: StreamEnd | undefined
+  } & (
+      | { readonly events: ReadonlyArray<unknown>; readonly chunks?: undefined }
+      | { readonly chunks: ReadonlyArray<string | Uint8Array>; readonly events?: undefined }
+    )
+): Step =>
+  Step.Stream({
+    after: delay(options),
+    every: Duration.decode(options.every ?? Duration.zero),
+    status: options.status ?? 200,
+    headers: { "content-type": "text/event-stream; charset=utf-8", ...lowerCase(options.headers) },
+    pieces: options.events ?? options.chunks,
+    raw: options.events === undefined,
+    end: options.end ?? "done"
+  })
+
+/**
+ * Breaks the body of another step's reply off after so many bytes: the connection is closed (`cut`, the default) or `reset`, or stays open
+ * without a word (`silent`). A JSON body breaks in its middle unless `afterBytes` says where, and has announced its whole length; a stream after its
+ * first piece. A client of the same process fails with a `ResponseError` of reason `Decode`, as it does behind a socket.
+ *
+ * @example
+ * ```ts
+ * import { Script } from "@spillway/emulator"
+ *
+ * const half = Script.truncated(Script.answer({ text: "hi" }))
+ * const reset = Script.truncated(Script.answer({ text: "a longer text" }), { afterBytes: 700, end: "reset" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const truncated = (
+  step: Step,
+  options: {
+    readonly afterBytes?: number | undefined
+    readonly end?: "cut" | "reset" | "silent" | undefined
+  } = {}
+): Step => Step.Truncated({ step, afterBytes: options.afterBytes, end: options.end ?? "cut" })
 
 /**
  * Drops the connection without a reply. In process the client fails with a `RequestError` of reason `Transport`; behind a socket the

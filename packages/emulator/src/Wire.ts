@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import type * as Stream from "effect/Stream"
 
 /**
  * One request, read to its end.
@@ -36,8 +37,41 @@ export interface Reply {
   readonly status: number
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
-  /** The body as text. */
-  readonly body: string
+  readonly body: Body
+}
+
+/**
+ * The body of a reply: a text that is there all at once, or pieces of bytes as they come. What a stream emits is one write each, so whoever makes
+ * it decides where the packets end. It is pulled: a reader that stops reading stops it, and one that goes away ends what makes it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Body = string | Stream.Stream<Uint8Array, Broken>
+
+/**
+ * The connection went away in the middle of a body: closed in good order, though more was to come (`cut`), or reset (`reset`).
+ *
+ * @example
+ * ```ts
+ * import { Wire } from "@spillway/emulator"
+ * import { Stream } from "effect"
+ *
+ * const body: Wire.Body = Stream.concat(
+ *   Stream.make(new TextEncoder().encode("data: {")),
+ *   Stream.fail(new Wire.Broken({ how: "cut" }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Broken extends Data.TaggedError("@spillway/emulator/Wire/Broken")<{
+  readonly how: "cut" | "reset"
+}> {
+  override get message(): string {
+    return `the connection was ${this.how === "cut" ? "closed" : "reset"} before the body was complete`
+  }
 }
 
 /**
@@ -73,7 +107,11 @@ export class Dropped extends Data.TaggedError("@spillway/emulator/Wire/Dropped")
  * @since 0.1.0
  * @category constructors
  */
-export const json = (status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply => ({
+export const json = (
+  status: number,
+  value: unknown,
+  headers: Readonly<Record<string, string>> = {}
+): Reply & { readonly body: string } => ({
   status,
   headers: { "content-type": "application/json", ...headers },
   body: JSON.stringify(value) ?? ""
@@ -92,7 +130,11 @@ export const json = (status: number, value: unknown, headers: Readonly<Record<st
  * @since 0.1.0
  * @category constructors
  */
-export const text = (status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply => ({
+export const text = (
+  status: number,
+  body: string,
+  headers: Readonly<Record<string, string>> = {}
+): Reply & { readonly body: string } => ({
   status,
   headers: { "content-type": "text/plain", ...headers },
   body

@@ -121,7 +121,7 @@ describe("a chat answer", () => {
         ask(
           dated("gpt-4o", {
             messages: [
-              { role: "user", content: [{ type: "text", text: "12345678" }, { type: "image_url" }] },
+              { role: "user", content: [{ type: "text", text: "12345678" }, { type: "refusal" }] },
               { role: "assistant", content: null },
               { role: "assistant" }
             ]
@@ -267,7 +267,14 @@ const refusals: ReadonlyArray<
     "max_tokens",
     /Use 'max_completion_tokens' instead/
   ],
-  ["streaming, which is not emulated yet", "gpt-4o", { ...prompt(1), stream: true }, "NotEmulated", "stream", /stream/]
+  [
+    "options of a stream without a stream",
+    "gpt-4o",
+    { ...prompt(1), stream_options: { include_usage: true } },
+    null,
+    "stream_options",
+    /only allowed when 'stream' is enabled/
+  ]
 ]
 
 describe("a chat request is refused with 400 for", () => {

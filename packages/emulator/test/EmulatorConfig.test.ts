@@ -42,11 +42,11 @@ describe("EmulatorConfig", () => {
           colour: "blue"
         }),
         [
-          'colour: is unexpected, expected: "region" | "apiKeys" | "seed" | "recordedRequests" | "deployments"',
+          'colour: is unexpected, expected: "region" | "apiKeys" | "entra" | "seed" | "recordedRequests" | "spilloverHeaders" | "deployments" | "faults"',
           "region: must not be empty",
           "deployments[0].ptus: must be a whole number above 0",
           "deployments[0].windowSeconds: must be a number above 0",
-          'deployments[1].ptus: is unexpected, expected: "kind" | "name" | "model" | "latency" | "defaultMaxTokens" | "answerTokens" | "tokensPerMinute" | "requestsPerMinute"',
+          'deployments[1].ptus: is unexpected, expected: "kind" | "name" | "model" | "latency" | "defaultMaxTokens" | "answerTokens" | "contentFilter" | "burstTokens" | "responsesThrottle" | "tokensPerMinute" | "requestsPerMinute"',
           "deployments[1].latency.jitter: must be a number from 0 to 1",
           "deployments[2].name: is missing",
           "deployments[2].model: Expected string, actual 4",

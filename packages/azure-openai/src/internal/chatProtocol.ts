@@ -28,7 +28,7 @@ export class ChatProtocol implements Protocol<ChatChunk> {
   private parts = ""
   private id: string | undefined
   private model: string | undefined
-  private usage: Usage | undefined
+  private counted: Usage | undefined
   private readonly finish = new Map<number, string | undefined>()
 
   constructor(private readonly reply: { readonly status: number; readonly headers: Reply.Refusal["headers"] }) {}
@@ -52,7 +52,7 @@ export class ChatProtocol implements Protocol<ChatChunk> {
   private keep(chunk: ChatChunk): void {
     if (chunk.id) this.id = chunk.id
     if (chunk.model) this.model = chunk.model
-    if (chunk.usage) this.usage = chunk.usage
+    if (chunk.usage) this.counted = chunk.usage
     for (const { delta, finish_reason: finish, index } of chunk.choices) {
       if (index === 0) this.parts += delta?.content ?? ""
       // An annotation without a delta may come for a choice that is finished.
@@ -69,15 +69,19 @@ export class ChatProtocol implements Protocol<ChatChunk> {
     return this.parts
   }
 
+  usage(): unknown {
+    return this.counted
+  }
+
   attributes(): Record<string, unknown> {
     return {
       [attributes.responseId]: this.id,
       [attributes.responseModel]: this.model,
       [attributes.finishReasons]:
         this.finish.size === 0 ? undefined : [...this.finish.values()].map((finish) => finish ?? "none").join(","),
-      [attributes.inputTokens]: this.usage?.prompt_tokens,
-      [attributes.cachedTokens]: this.usage?.prompt_tokens_details?.cached_tokens || undefined,
-      [attributes.outputTokens]: this.usage?.completion_tokens
+      [attributes.inputTokens]: this.counted?.prompt_tokens,
+      [attributes.cachedTokens]: this.counted?.prompt_tokens_details?.cached_tokens || undefined,
+      [attributes.outputTokens]: this.counted?.completion_tokens
     }
   }
 }

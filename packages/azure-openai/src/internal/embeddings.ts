@@ -72,25 +72,26 @@ const read = (reply: Success, inputs: number): Either.Either<Read, Reply.Failure
 export const embeddings = (request: EmbeddingsRequest): Effect.Effect<EmbeddingsAnswer, CallError, Deployment> =>
   Effect.flatMap(Deployment, (runner) =>
     Effect.gen(function* () {
-      const valid = yield* Operation.valid(runner, validate(request))
+      const valid = yield* Operation.valid(
+        runner,
+        () => validate(request),
+        ({ dimensions }) => ({ [attributes.dimensions]: dimensions })
+      )
       const { answer, vectors } = yield* runner.execute((target) =>
         Effect.flatMap(target.post("embeddings", { encoding_format: "base64", ...valid }), (reply) =>
           read(reply, inputsOf(valid))
         )
       )
-      yield* Operation.answered({
-        [attributes.responseModel]: answer.model,
-        [attributes.inputTokens]: answer.usage?.prompt_tokens
-      })
+      yield* Effect.annotateCurrentSpan(
+        Operation.defined({
+          [attributes.responseModel]: answer.model,
+          [attributes.inputTokens]: answer.usage?.prompt_tokens
+        })
+      )
+      yield* Operation.recordUsage(answer.usage)
       const served = yield* Call.served(runner.primary)
       return { vectors, inputTokens: answer.usage?.prompt_tokens, model: answer.model, served }
-    }).pipe(
-      Operation.call(runner, "embeddings", {
-        body: request,
-        attributes: { [attributes.dimensions]: request.dimensions }
-      }),
-      Effect.scoped
-    )
+    }).pipe(Operation.call(runner, "embeddings", {}), Effect.scoped)
   )
 
 /** One text of a batch. */

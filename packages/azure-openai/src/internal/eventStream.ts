@@ -31,6 +31,8 @@ export interface Protocol<A> {
   readonly complete: () => boolean
   /** The text of the answer so far. */
   readonly text: () => string
+  /** What the service says the request took, once it has. */
+  readonly usage: () => unknown
   /** Attributes of the call's span, as far as the stream has told. */
   readonly attributes: () => Record<string, unknown>
 }
@@ -146,11 +148,7 @@ export const open = <A>(
   reply: Opened,
   protocol: Protocol<A>,
   limits: Limits
-): Effect.Effect<
-  { readonly reader: Reader<A>; readonly pull: Pull; readonly raw: ReadonlyArray<Uint8Array> },
-  Reply.Failure,
-  Scope.Scope
-> =>
+): Effect.Effect<Begun<A>, Reply.Failure, Scope.Scope> =>
   Effect.gen(function* () {
     if (!isEventStream(reply)) return yield* Effect.fail(Reply.brokenBody(reply))
     const reader = new Reader(reply, protocol, limits.bodyBytes)
@@ -183,24 +181,26 @@ const drainTime = Duration.millis(250)
 
 const drain = (pull: Pull): Effect.Effect<void> => Effect.forever(pull).pipe(Effect.timeout(drainTime), Effect.ignore)
 
-/**
- * The events of a stream that has begun, from the preamble on. Reads no further than it is pulled. Ends with `onBroken` of
- * what broke it: a failure in it, a silence longer than `limits.idle`, or `deadline`, an instant of the monotonic clock.
- *
- * @internal
- */
-export const events = <A, E>(
-  opened: { readonly reader: Reader<A>; readonly pull: Pull },
-  options: {
-    readonly limits: Limits
-    readonly deadline: Option.Option<bigint>
-    readonly onBroken: (failure: Reply.Failure) => Effect.Effect<never, E>
-  }
-): Stream.Stream<A, E> => {
-  const { pull, reader } = opened
-  const { deadline, limits, onBroken } = options
+/** A stream that has begun. @internal */
+export interface Begun<A> {
+  readonly reader: Reader<A>
+  readonly pull: Pull
+  readonly raw: ReadonlyArray<Uint8Array>
+}
 
-  const patient = Effect.flatMap(Clock.currentTimeNanos, (now) => {
+/** @internal */
+export interface Options<E> {
+  readonly limits: Limits
+  readonly deadline: Option.Option<bigint>
+  readonly onBroken: (failure: Reply.Failure) => Effect.Effect<never, E>
+}
+
+// Feeds the next packet, unless the stream is silent for too long or the deadline comes first.
+const patient = <A, E>(
+  { pull, reader }: Begun<A>,
+  { deadline, limits }: Options<E>
+): Effect.Effect<Iterable<Uint8Array>> =>
+  Effect.flatMap(Clock.currentTimeNanos, (now) => {
     const left = Option.map(deadline, (instant) => Duration.nanos(instant > now ? instant - now : 0n))
     const [cut, limit] =
       Option.isSome(left) && Duration.lessThanOrEqualTo(left.value, limits.idle)
@@ -212,20 +212,55 @@ export const events = <A, E>(
       Option.isSome(packets)
         ? Effect.succeed(packets.value)
         : Effect.sync(() => {
-            reader.fail(Reply.cutOff(cut))
+            reader.fail(Reply.cutOff(cut, {}))
             return Chunk.empty<Uint8Array>()
           })
     )
   })
 
+const ended = <A, E>(
+  { pull }: Begun<A>,
+  ending: Ending,
+  { onBroken }: Options<E>
+): Effect.Effect<never, Option.Option<E>> =>
+  ending._tag === "complete"
+    ? Effect.zipRight(drain(pull), Effect.fail(Option.none()))
+    : Effect.mapError(onBroken(ending.failure), Option.some)
+
+/**
+ * The events of a stream that has begun, from the preamble on. Reads no further than it is pulled. Ends with `onBroken` of
+ * what broke it: a failure in it, a silence longer than `limits.idle`, or `deadline`, an instant of the monotonic clock.
+ *
+ * @internal
+ */
+export const events = <A, E>(begun: Begun<A>, options: Options<E>): Stream.Stream<A, E> => {
+  const { reader } = begun
   const next: Effect.Effect<Chunk.Chunk<A>, Option.Option<E>> = Effect.suspend(() => {
     const ready = reader.take()
     if (ready.length > 0) return Effect.succeed(Chunk.unsafeFromArray(ready))
-    const ended = reader.ended
-    if (ended === undefined) return Effect.zipRight(patient, next)
-    return ended._tag === "complete"
-      ? Effect.zipRight(drain(pull), Effect.fail(Option.none()))
-      : Effect.mapError(onBroken(ended.failure), Option.some)
+    return reader.ended === undefined
+      ? Effect.zipRight(patient(begun, options), next)
+      : ended(begun, reader.ended, options)
   })
   return Stream.repeatEffectChunkOption(next)
+}
+
+/**
+ * The bytes of a stream that has begun, from the first on, as they came; they are still read for how it ends. Otherwise as
+ * {@link events}.
+ *
+ * @internal
+ */
+export const bytes = <A, E>(begun: Begun<A>, options: Options<E>): Stream.Stream<Uint8Array, E> => {
+  const { raw, reader } = begun
+  const next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<E>> = Effect.suspend(() => {
+    reader.take()
+    return reader.ended === undefined
+      ? Effect.flatMap(patient(begun, options), (packets) => {
+          const chunk = Chunk.fromIterable(packets)
+          return Chunk.isEmpty(chunk) ? next : Effect.succeed(chunk)
+        })
+      : ended(begun, reader.ended, options)
+  })
+  return Stream.concat(Stream.fromIterable(raw), Stream.repeatEffectChunkOption(next))
 }

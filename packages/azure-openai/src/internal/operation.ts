@@ -5,10 +5,8 @@ import * as Either from "effect/Either"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
-import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type * as Tracer from "effect/Tracer"
 import type { CallError, StreamBroken } from "../CallError.js"
 import type { Deployment, Service } from "../Deployment.js"
 import * as Reply from "../Reply.js"
@@ -24,30 +22,22 @@ import * as EventStream from "./eventStream.js"
 export const defined = (entries: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null))
 
-interface Asked {
-  /** What is sent: for the estimate of what it will take. */
-  readonly body: object
-  /** Attributes of the request. */
-  readonly attributes: Record<string, unknown>
-  /** What the request says, as an attribute, for who asks for it. */
-  readonly content?: () => Record<string, unknown>
-}
-
-/** Runs an operation as a call, with its root span `{name} {model}`. @internal */
-export const call =
-  (runner: Service, name: string, asked: Asked) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>) =>
-    Effect.flatMap(Content, (wanted) => {
-      const { attributes, content } = asked
-      const request = wanted && content !== undefined ? { ...attributes, ...content() } : attributes
-      return run(runner, name, asked.body, request)(self)
-    })
-
-const run = (runner: Service, name: string, body: object, request: Record<string, unknown>) =>
+/**
+ * Runs an operation as a call, with its root span `{name} {model}`. `body` is what it will take of a deployment's capacity.
+ *
+ * @internal
+ */
+export const call = (
+  runner: Service,
+  name: string,
+  request: Record<string, unknown>,
+  options?: { readonly once?: boolean; readonly body?: Readonly<Record<string, unknown>> }
+) =>
   Call.run({
-    name: `${name} ${runner.primary.model}`,
-    demand: Tokens.demand({ ...body }),
     metrics: CallMetrics.of(name, runner.primary.model),
+    once: options?.once,
+    demand: options?.body === undefined ? undefined : Tokens.demand(options.body),
+    name: `${name} ${runner.primary.model}`,
     attributes: {
       [attributes.operation]: name,
       [attributes.provider]: values.provider,
@@ -57,50 +47,53 @@ const run = (runner: Service, name: string, body: object, request: Record<string
     }
   })
 
-const count = (value: unknown): number => (Predicate.isNumber(value) ? value : 0)
+/** Tells admission and metrics what the reply says the request took. @internal */
+export const recordUsage = (usage: unknown): Effect.Effect<void, never, Call.Call> =>
+  Effect.map(Call.Call, (call) => call.recordUsage(Tokens.used(usage)))
 
-// What an answer says of itself goes onto the span, and what it took into the metrics.
-const tell = (call: Call.Service, span: Option.Option<Tracer.Span>, answer: Record<string, unknown>): void => {
-  if (Option.isSome(span)) {
-    for (const [key, value] of Object.entries(defined(answer))) span.value.attribute(key, value)
-  }
-  const usage = {
-    inputTokens: count(answer[attributes.inputTokens]),
-    cachedTokens: count(answer[attributes.cachedTokens]),
-    outputTokens: count(answer[attributes.outputTokens])
-  }
-  if (usage.inputTokens > 0 || usage.outputTokens > 0) call.recordUsage(usage)
-}
-
-/** Writes down what an answer says of itself, as attributes; and `content`, the answer, for who asks for it. @internal */
-export const answered = (
-  answer: Record<string, unknown>,
-  content?: () => Record<string, unknown>
-): Effect.Effect<void, never, Call.Call> =>
-  Effect.map(Effect.all([Call.Call, Content, Effect.option(Effect.currentSpan)]), ([call, wanted, span]) =>
-    tell(call, span, wanted && content !== undefined ? { ...answer, ...content() } : answer)
-  )
+/** What was asked or answered, onto the call's span, for who asks for it. @internal */
+export const content = (attributes: () => Record<string, unknown>): Effect.Effect<void> =>
+  Effect.flatMap(Content, (wanted) => (wanted ? Effect.annotateCurrentSpan(defined(attributes())) : Effect.void))
 
 /** A failure of the call that no attempt came to. @internal */
 export const fail = (runner: Service, failure: Reply.Failure): Effect.Effect<never, CallError, Call.Call> =>
-  Effect.flatMap(Call.Call, ({ attempts, startedAt }) =>
-    Effect.fail(Reply.toError(runner.primary.deployment, failure, { attempts: [...attempts], since: startedAt }))
+  Effect.flatMap(Call.Call, ({ attempts, once, startedAt }) =>
+    Effect.fail(Reply.toError(runner.primary.deployment, failure, { attempts: [...attempts], since: startedAt, once }))
   )
 
-/** What was checked here, or `BadRequest` without attempts. @internal */
+/**
+ * The request, if it can be right, its parameters noted on the call's span; or `BadRequest` without attempts. What a program
+ * hands over may do anything when it is looked at, so even that is tried.
+ *
+ * @internal
+ */
 export const valid = <A>(
   runner: Service,
-  checked: Either.Either<A, ParseResult.ParseError>
+  check: () => Either.Either<A, ParseResult.ParseError>,
+  describe: (request: A) => Record<string, unknown>
 ): Effect.Effect<A, CallError, Call.Call> =>
-  Either.match(checked, {
-    onLeft: (issue) => fail(runner, Reply.refused(Reply.pathOf(issue))),
-    onRight: (value) => Effect.succeed(value)
-  })
+  Effect.try({ try: check, catch: () => Reply.refused("request") }).pipe(
+    Effect.flatMap(Either.mapLeft((issue) => Reply.refused(Reply.pathOf(issue)))),
+    Effect.filterOrFail(isJson, () => Reply.refused("body")),
+    Effect.tap((request) => Effect.annotateCurrentSpan(defined(describe(request)))),
+    Effect.catchAll((failure) => fail(runner, failure))
+  )
+
+const isJson = (request: unknown): boolean => {
+  try {
+    return JSON.stringify(request)?.startsWith("{") === true
+  } catch {
+    return false
+  }
+}
 
 /** A stream whose output has begun. @internal */
 export interface Begun<A> {
   readonly served: Call.Served
   readonly events: Stream.Stream<A, StreamBroken>
+  /** The same as it came over the wire. One of both can be run, once. */
+  readonly bytes: Stream.Stream<Uint8Array, StreamBroken>
+  readonly reply: Opened
 }
 
 /**
@@ -112,26 +105,25 @@ export interface Begun<A> {
 export const begin = <A>(
   runner: Service,
   options: {
-    /** The operation's name, as its span has it. */
+    /** The operation's name, as its call has it. */
     readonly name: string
-    readonly request: (target: Target) => Request
-    readonly protocol: (reply: Opened) => Protocol<A>
+    readonly request: Request
+    readonly protocol: (reply: Opened, target: Target) => Protocol<A>
   }
 ): Effect.Effect<Begun<A>, CallError, Call.Call | Scope.Scope> =>
   Effect.gen(function* () {
     const call = yield* Call.Call
     const root = yield* Effect.option(Effect.currentSpan)
-    const opened = yield* runner.execute((target) =>
+    const { begun, protocol, reply, span, target } = yield* runner.execute((target) =>
       Effect.gen(function* () {
-        const reply = yield* target.open(options.request(target))
-        const protocol = options.protocol(reply)
+        const reply = yield* target.open(options.request)
+        const protocol = options.protocol(reply, target)
         const begun = yield* EventStream.open(reply, protocol, target.limits)
         const span = yield* Effect.option(Effect.currentSpan)
-        return { ...begun, protocol, span, target }
-      }).pipe(Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Reply.cutOff("timeout") }))
+        return { begun, protocol, reply, span, target }
+      }).pipe(Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Reply.cutOff("timeout", {}) }))
     )
-    const { protocol, reader, span, target } = opened
-    const [now, content, tags] = yield* Effect.all([
+    const [now, wanted, tags] = yield* Effect.all([
       Clock.currentTimeNanos,
       Content,
       FiberRef.get(FiberRef.currentMetricLabels)
@@ -140,15 +132,18 @@ export const begin = <A>(
     CallMetrics.of(options.name, runner.primary.model).timeToFirstChunk.unsafeUpdate(toFirst, tags)
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
+        // The attempt's scope, where admission settles, closes after this one.
+        call.recordUsage(Tokens.used(protocol.usage()))
+        if (Option.isNone(root)) return
         const answer: Record<string, unknown> = { ...protocol.attributes(), [attributes.timeToFirstChunk]: toFirst }
-        const said = () => ({
-          [attributes.outputMessages]: Contents.outputText(protocol.text(), answer[attributes.finishReasons])
-        })
-        tell(call, root, content ? { ...answer, ...said() } : answer)
+        const said = wanted
+          ? { [attributes.outputMessages]: Contents.outputText(protocol.text(), answer[attributes.finishReasons]) }
+          : {}
+        for (const [key, value] of Object.entries(defined({ ...answer, ...said }))) root.value.attribute(key, value)
       })
     )
     const served = yield* Call.served(runner.primary)
-    const events = EventStream.events(opened, {
+    const ending: EventStream.Options<StreamBroken> = {
       limits: target.limits,
       deadline: call.deadline,
       onBroken: (failure) =>
@@ -157,13 +152,13 @@ export const begin = <A>(
           return Effect.fail(
             Reply.toStreamBroken(target.deployment, failure, {
               text: protocol.text(),
-              events: reader.taken,
+              events: begun.reader.taken,
               attempts: call.attempts
             })
           )
         })
-    })
-    return { served, events }
+    }
+    return { served, events: EventStream.events(begun, ending), bytes: EventStream.bytes(begun, ending), reply }
   })
 
 /**
@@ -173,7 +168,7 @@ export const begin = <A>(
  * @internal
  */
 export const streamed = <A>(
-  begun: Effect.Effect<Begun<A>, CallError, Deployment | Scope.Scope>
+  begun: Effect.Effect<Pick<Begun<A>, "events">, CallError, Deployment | Scope.Scope>
 ): Stream.Stream<A, CallError | StreamBroken, Deployment> =>
   Stream.unwrap(
     Effect.map(Scope.make(), (scope) =>

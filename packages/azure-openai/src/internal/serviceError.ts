@@ -15,7 +15,11 @@ export const codeOf = printable(/^[A-Za-z_]*\d{0,3}$/)
 const paramOf = printable(/^[a-z_]+(\[\d+\])*(\.[a-z_]+(\[\d+\])*)*$/)
 
 /** @internal */
-export const idOf = printable(/^[\w-]+$/)
+// A GUID, or OpenAI's own form: whatever else a proxy may put there is not repeated.
+export const idOf = printable(/^([\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}|req_[\da-z]{1,64})$/i)
+
+/** The name of a model, the id of an answer. @internal */
+export const labelOf = printable(/^[\w.:-]+$/)
 
 /** @internal */
 export const record = (value: unknown): Readonly<Record<string, unknown>> =>
@@ -23,7 +27,8 @@ export const record = (value: unknown): Readonly<Record<string, unknown>> =>
 
 /** @internal */
 export const parseJson = (text: string): Either.Either<unknown, unknown> =>
-  Either.try(() => JSON.parse(text) as unknown)
+  // Some clients leave the mark of UTF-8 in place.
+  Either.try(() => JSON.parse(text.replace(/^\uFEFF/, "")) as unknown)
 
 /** @internal */
 export interface ServiceError {

@@ -136,7 +136,7 @@ export const ptu = (options?: Partial<Deployment.Options>) =>
 export const standard = (options?: Partial<Deployment.Options>) =>
   Deployment.standard({ deployment: "gpt-4o", model: "gpt-4o", endpoint, apiKey, ...options })
 
-export const sse = { "content-type": "text/event-stream", "apim-request-id": "req-1" }
+export const sse = { "content-type": "text/event-stream", "apim-request-id": "7c9e6679-7425-40de-944b-e07fc1f90ae7" }
 
 export const event = (data: unknown, name?: string): string =>
   `${name === undefined ? "" : `event: ${name}\n`}data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`

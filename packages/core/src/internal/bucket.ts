@@ -1,12 +1,19 @@
 // The study of policies that these come from found the outcome insensitive to all of them.
 const paceStep = 0.004
-const paceGrowth = 1.002
+const paceGrowth = 0.003
+// Close to the pace of the last refusal it grows slowly, to stay under it for long; far from it, quickly.
+const plateau = 0.1
+const slowestGrowth = 0.15
 const paceCut = 0.9
 const slowestPace = 1 / 30
 const fastestPace = 20
 const cutEveryMs = 50
 // A refusal at a time when the model saw this much room says something about the model's start, not about the pace.
 const surprisedMs = 1000
+// How much may be saved up is not known, but a refusal comes within a round trip. So what is sent in easeMs is no more than
+// easedMs of drain, and a crowd after a quiet time is not refused in a body.
+const easeMs = 50
+const easedMs = 10_000
 const smallestGuessMs = 50
 const largestGuessMs = 2000
 // Once learned, the ratio follows the last hundred answers or so.
@@ -34,7 +41,9 @@ export interface Charge {
  */
 export class Bucket {
   /** Since when, or from when on, there is room: the level above capacity, as an instant. */
-  opensAt = -Infinity
+  private full = -Infinity
+  /** From when on more may be sent of what a quiet time has saved up. */
+  private eased = -Infinity
   pace = 1
   /** By how much `opensAt` was set right so far, as opposed to poured into. */
   private moved = 0
@@ -42,16 +51,25 @@ export class Bucket {
   /** The newest call that a refusal has told about. */
   private anchor = 0
   private lastCut = -Infinity
+  private refusedPace = 0
   private guesses = 0
   private answers = 0
   private meanCost = 0
   private meanActual = 0
+  private readonly fastest: number
 
   constructor(
     private readonly tokensPerSecond: number,
     private readonly burstMs: number,
-    private readonly mayRise: boolean
-  ) {}
+    mayRise: boolean
+  ) {
+    this.fastest = mayRise ? fastestPace : 1
+  }
+
+  /** When the next call may be sent. */
+  get opensAt(): number {
+    return Math.max(this.full, this.eased)
+  }
 
   get msPerToken(): number {
     return 1000 / (this.tokensPerSecond * this.pace)
@@ -62,23 +80,22 @@ export class Bucket {
     return this.answers === 0 ? firstRatio : this.meanActual / this.meanCost
   }
 
-  /** How long the calls that cost so much will take to drain. */
-  drainMs(cost: number): number {
-    return this.msPerToken * this.netRatio * cost
+  /** When a call is expected to be sent that has so much cost before it, from what is known at `now`. */
+  startAfter(cost: number, now: number): number {
+    const ms = this.msPerToken * cost
+    const drained = Math.max(this.full, now - this.burstMs) + this.netRatio * ms
+    return Math.max(now, drained, this.eased + (ms * easeMs) / easedMs)
   }
 
   /** `held`: whether other calls wait. Only then is the pace what holds them back, and a call that passes says anything. */
   send(charge: Charge, now: number, held: boolean): void {
-    if (held) {
-      this.pace =
-        this.pace < 1
-          ? Math.min(this.pace + paceStep, 1)
-          : Math.min(this.pace * paceGrowth, this.mayRise ? fastestPace : 1)
-    }
+    if (held) this.pace = this.pace < 1 ? Math.min(this.pace + paceStep, 1) : Math.min(this.risen(), this.fastest)
     this.raise(snap(now - this.burstMs))
     charge.msPerToken = this.msPerToken
-    this.pour(charge.msPerToken * charge.cost)
-    charge.opening = this.opensAt - this.moved
+    const ms = charge.msPerToken * charge.cost
+    this.eased = snap(Math.max(this.eased, now - easeMs) + (ms * easeMs) / easedMs)
+    this.pour(ms)
+    charge.opening = this.full - this.moved
     charge.sequence = ++this.sequence
   }
 
@@ -101,33 +118,39 @@ export class Bucket {
     // What a call sent later was told is newer, and was so full without this one.
     if (charge.sequence <= this.anchor) return
     this.anchor = charge.sequence
-    if (this.opensAt - now > -surprisedMs && now - this.lastCut >= cutEveryMs) {
+    if (this.full - now > -surprisedMs && now - this.lastCut >= cutEveryMs) {
       this.lastCut = now
+      this.refusedPace = this.pace
       this.pace = Math.max(this.pace * paceCut, slowestPace)
     }
     const hint = retryAfter !== undefined && retryAfter > 0 ? retryAfter : this.guess()
     // The hint knows all that was poured in before this call, which itself was not. What came since is still to be added.
-    const since = this.opensAt - (charge.opening + this.moved)
+    const since = this.full - (charge.opening + this.moved)
     this.setRight(snap(now + hint + since))
   }
 
   /** The level, no lower than what an idle deployment saves up. */
   levelMs(now: number): number {
-    return Math.max(this.opensAt, now - this.burstMs) - now
+    return Math.max(this.full, now - this.burstMs) - now
+  }
+
+  private risen(): number {
+    const distance = this.refusedPace === 0 ? Infinity : Math.abs(this.pace / this.refusedPace - 1)
+    return this.pace * (1 + paceGrowth * Math.min(1, Math.max(slowestGrowth, distance / plateau)))
   }
 
   private raise(floor: number): void {
-    if (this.opensAt === -Infinity) this.opensAt = floor
-    else if (this.opensAt < floor) this.setRight(floor)
+    if (this.full === -Infinity) this.full = floor
+    else if (this.full < floor) this.setRight(floor)
   }
 
   private setRight(opensAt: number): void {
-    this.moved += opensAt - this.opensAt
-    this.opensAt = opensAt
+    this.moved += opensAt - this.full
+    this.full = opensAt
   }
 
   private pour(ms: number): void {
-    this.opensAt = snap(this.opensAt + ms)
+    this.full = snap(this.full + ms)
   }
 
   private guess(): number {

@@ -16,9 +16,12 @@ export class Oracle {
   private readonly waiting = new Set<Ticket>()
   private readonly log: Array<number> = []
   private readonly charges = new Map<Ticket, { readonly rate: number; readonly at: number }>()
-  private opening = -Infinity
+  /** When the bucket is no longer full, and when the start of a burst is over. */
+  private full = -Infinity
+  private eased = -Infinity
   private pace = 1
   private lastCut = -Infinity
+  private refusedAt: number | undefined = undefined
   private newest = -1
   private guesses = 0
   private answers: Array<readonly [cost: number, actual: number]> = []
@@ -63,12 +66,13 @@ export class Oracle {
     const at = this.charges.get(ticket)?.at ?? -1
     if (at > this.newest) {
       this.newest = at
-      if (this.opening - now > -1000 && now - this.lastCut >= 50) {
+      if (this.full - now > -1000 && now - this.lastCut >= 50) {
         this.lastCut = now
+        this.refusedAt = this.pace
         this.pace = Math.max(this.pace * 0.9, 1 / 30)
       }
       const wait = hint ?? Math.min(50 * 1.5 ** this.guesses++, 2000)
-      this.opening = now + wait + this.log.slice(at + 1).reduce((sum, ms) => sum + ms, 0)
+      this.full = now + wait + this.log.slice(at + 1).reduce((sum, ms) => sum + ms, 0)
     }
     this.check(this.gate.throttled(ticket, now, hint), now)
   }
@@ -93,7 +97,11 @@ export class Oracle {
 
   private correct(ms: number): void {
     this.log.push(ms)
-    this.opening += ms
+    this.full += ms
+  }
+
+  private get opening(): number {
+    return Math.max(this.full, this.eased)
   }
 
   private get rate(): number {
@@ -159,15 +167,19 @@ export class Oracle {
   private turnOf(ticket: Ticket, now: number): number {
     const line = this.line(now)
     const ahead = line.slice(0, line.indexOf(ticket)).reduce((sum, { cost }) => sum + cost, 0)
-    return Math.max(now, this.opening) + this.rate * this.ratio * ahead
+    const credit = Math.max(this.full, now - (this.options.burstMs ?? 60_000))
+    return Math.max(now, credit + this.rate * this.ratio * ahead, this.eased + (this.rate * ahead) / 200)
   }
 
   private pour(ticket: Ticket, now: number, held: boolean): void {
     if (held) {
       const most = this.options.size === "exact" ? 1 : 20
-      this.pace = this.pace < 1 ? Math.min(this.pace + 0.004, 1) : Math.min(this.pace * 1.002, most)
+      const away = this.refusedAt === undefined ? 1 : Math.abs(this.pace / this.refusedAt - 1) * 10
+      const growth = 1 + 0.003 * Math.min(Math.max(away, 0.15), 1)
+      this.pace = this.pace < 1 ? Math.min(this.pace + 0.004, 1) : Math.min(this.pace * growth, most)
     }
-    this.opening = Math.max(this.opening, now - (this.options.burstMs ?? 60_000)) + this.rate * ticket.cost
+    this.full = Math.max(this.full, now - (this.options.burstMs ?? 60_000)) + this.rate * ticket.cost
+    this.eased = Math.max(this.eased, now - 50) + (this.rate * ticket.cost) / 200
     this.charges.set(ticket, { rate: this.rate, at: this.log.push(this.rate * ticket.cost) - 1 })
   }
 }

@@ -9,8 +9,8 @@ const words = (
 
 /** A made-up text, and whether it was cut. */
 export interface Answer {
-  readonly text: string
-  readonly tokens: number
+  /** Word by word, each with the space before it. */
+  readonly pieces: ReadonlyArray<string>
   readonly cut: boolean
 }
 
@@ -25,15 +25,20 @@ export const makeUp = (
   const next = numbers(hash(subject))
   const wanted = length.min + next(length.max - length.min + 1)
   const tokens = Math.min(wanted, limit)
-  const text: Array<string> = []
+  const pieces: Array<string> = []
   let sentence = 0
   for (let i = 0; i < tokens; i++) {
     const word = words[next(words.length)] ?? "the"
     const ends = next(12) === 0 && sentence > 3
-    text.push(
-      (sentence === 0 ? word.charAt(0).toUpperCase() + word.slice(1) : word) + (ends || i === wanted - 1 ? "." : "")
+    pieces.push(
+      (i === 0 ? "" : " ") +
+        (sentence === 0 ? word.charAt(0).toUpperCase() + word.slice(1) : word) +
+        (ends || i === wanted - 1 ? "." : "")
     )
     sentence = ends ? 0 : sentence + 1
   }
-  return { text: text.join(" "), tokens, cut: tokens < wanted }
+  return { pieces, cut: tokens < wanted }
 }
+
+/** One word, for where a word is all that is wanted. */
+export const word = (subject: string): string => words[numbers(hash(subject))(words.length)] ?? "the"

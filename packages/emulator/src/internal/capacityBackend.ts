@@ -1,16 +1,22 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
 import type { EmulatorConfig } from "../EmulatorConfig.js"
 import * as ErrorReply from "../ErrorReply.js"
 import type * as Wire from "../Wire.js"
 import * as Capacity from "./capacity.js"
-import * as Chat from "./chat.js"
 import { type Deployment, resolve } from "./deployment.js"
+import * as Faults from "./faults.js"
 import type { Backend, Call } from "./front.js"
-import * as InvalidRequest from "./invalidRequest.js"
+import type { Job, Said } from "./job.js"
+import * as Pace from "./pace.js"
+import * as ResponseStore from "./responseStore.js"
+import * as Retrieval from "./retrieval.js"
+import * as Spillover from "./spillover.js"
+import * as Throttle from "./throttle.js"
+import * as Work from "./work.js"
 
 interface Served {
   readonly deployment: Deployment
@@ -21,14 +27,22 @@ export interface CapacityBackend extends Backend {
   readonly utilization: (deployment: string) => Effect.Effect<Option.Option<number>>
 }
 
-/** Answers as long as the deployment has capacity for it. */
+/** Answers as long as the deployment has capacity for it. What runs in the background runs in the scope. */
 export const make = (
   config: EmulatorConfig,
   options: { readonly region: string; readonly seed: string },
   time: Capacity.Timeline
-): Effect.Effect<CapacityBackend> =>
+): Effect.Effect<CapacityBackend, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const random = Random.make(options.seed)
+    const surroundings: Surroundings = {
+      random: Random.make(options.seed),
+      faults: Faults.make(config.faults ?? [], options.seed),
+      region: options.region,
+      store: yield* ResponseStore.make,
+      scope: yield* Effect.scope,
+      time
+    }
+    const { store } = surroundings
     const served = new Map<string, Served>()
     for (const deployment of config.deployments.map(resolve)) {
       served.set(deployment.name, { deployment, capacity: yield* Capacity.make(deployment, time) })
@@ -41,137 +55,147 @@ export const make = (
       },
       respond: (call) => {
         const target = served.get(call.deployment)
-        return target === undefined
-          ? Effect.succeed(call.stamp(ErrorReply.deploymentNotFound))
-          : Effect.map(respondChat(call, target, { random, region: options.region, time }), call.stamp)
-      }
+        if (target === undefined) return Effect.succeed(call.stamp(ErrorReply.deploymentNotFound))
+        const spill = Spillover.target(call, target.deployment, (name) => served.get(name)?.deployment)
+        const fallback = spill === undefined ? undefined : served.get(spill.name)
+        return attempt(call, target, surroundings).pipe(
+          Effect.flatMap((first) =>
+            fallback === undefined || !Spillover.triggers(first)
+              ? shown(first)
+              : attempt({ ...call, deployment: fallback.deployment.name }, fallback, surroundings).pipe(
+                  Effect.map((second) => Spillover.reply(first, second, config.spilloverHeaders ?? "current")),
+                  Effect.flatMap(shown)
+                )
+          ),
+          Effect.map(call.stamp)
+        )
+      },
+      maker: (host, id) => store.find(host, id)?.deployment,
+      retrieve: (retrieval) => Effect.map(Retrieval.respond(retrieval, store, time), retrieval.stamp)
     }
   })
 
 interface Surroundings {
   readonly random: Random.Random
+  readonly faults: Faults.Faults
   readonly region: string
+  readonly store: ResponseStore.Store
+  readonly scope: Scope.Scope
   readonly time: Capacity.Timeline
 }
 
+/** What one deployment says to a call, with the fault that befalls it. What is thrown away for a spillover takes no time. */
+const attempt = (
+  call: Call,
+  target: Served,
+  surroundings: Surroundings
+): Effect.Effect<Spillover.Attempt, Wire.Dropped, Scope.Scope> =>
+  Effect.flatMap(surroundings.faults.next(call), (fault) => {
+    if (fault === undefined) return sound(call, target, surroundings)
+    const { deployment } = target
+    const reply = Faults.reply(fault)
+    const stopped =
+      fault.fault === "filter" ? { always: false, text: undefined, finishReason: "content_filter" } : undefined
+    return Effect.zipRight(
+      pause(fault.delayMs ?? 0),
+      reply === undefined
+        ? Effect.map(sound(call, target, surroundings, stopped), (said) => ({
+            ...said,
+            shown: Faults.befall(said.shown, fault)
+          }))
+        : Effect.map(reply, (reply): Spillover.Attempt => ({ deployment, reply, shown: reply, pauseMs: 0 }))
+    )
+  })
+
+/** What one deployment says to a call that no fault befalls. */
+const sound = (
+  call: Call,
+  target: Served,
+  surroundings: Surroundings,
+  said?: Said
+): Effect.Effect<Spillover.Attempt, never, Scope.Scope> => {
+  const { deployment } = target
+  return Effect.match(respondIn(call, target, surroundings, said), {
+    onSuccess: (reply): Spillover.Attempt => ({ deployment, reply, shown: reply, pauseMs: 0 }),
+    onFailure: (throttled): Spillover.Attempt => {
+      const reply = Throttle.refusal(call, deployment, surroundings.region, throttled)
+      const shown = Throttle.shown(call, deployment, throttled, reply)
+      return { deployment, reply, shown, pauseMs: deployment.latency.rejectionMs }
+    }
+  })
+}
+
+const shown = ({ pauseMs, shown }: Spillover.Attempt): Effect.Effect<Wire.Reply> => Effect.as(pause(pauseMs), shown)
+
 const pause = (ms: number): Effect.Effect<void> => (ms > 0 ? Effect.sleep(ms) : Effect.void)
 
-const throttledReply = (
-  call: Call,
-  deployment: Deployment,
-  region: string,
-  throttled: Capacity.Throttled
-): Wire.Reply => {
-  const reply =
-    throttled.limit === "throughput"
-      ? ErrorReply.throughputExceeded(throttled)
-      : ErrorReply.rateLimitReached({
-          limit: throttled.limit,
-          deployment: deployment.name,
-          model: deployment.model.name,
-          region,
-          apiVersion: call.apiVersion,
-          operation: call.operation.id,
-          retryAfterMs: throttled.retryAfterMs
-        })
-  return { ...reply, headers: { ...throttled.headers, ...reply.headers } }
+/** What a call was let in to: a job, or the model's refusal, and what settles its charge when the exchange ends. */
+interface Taken {
+  readonly headers: Readonly<Record<string, string>>
+  readonly judgement: Either.Either<Job, Wire.Reply>
+  readonly settle: Effect.Effect<void>
 }
 
-/** How long a deployment takes for one answer. */
-interface Pace {
-  readonly firstTokenMs: number
-  readonly msPerToken: number
-}
-
-const pace = (deployment: Deployment, random: Random.Random): Effect.Effect<Pace> => {
-  const { firstTokenMs, jitter, tokensPerSecond } = deployment.latency
-  return Effect.map(jitter === 0 ? Effect.succeed(0.5) : random.next, (draw) => {
-    const factor = 1 + jitter * (2 * draw - 1)
-    return { firstTokenMs: firstTokenMs * factor, msPerToken: (1000 / tokensPerSecond) * factor }
+const takeOn = (
+  { headers, settle }: Capacity.Admitted,
+  judgement: Taken["judgement"],
+  pace: Pace.Pace,
+  began: number,
+  { scope, time }: Surroundings
+): Effect.Effect<Taken> => {
+  // What the model refuses costs nothing from the moment it does.
+  if (Either.isLeft(judgement)) return Effect.as(settle(undefined), { headers, judgement, settle: Effect.void })
+  const { background, usage } = judgement.right
+  const settled = Effect.flatMap(time.now, (now) => settle(usage(Pace.tokensBy(pace, now - began))))
+  if (background === undefined) return Effect.succeed({ headers, judgement, settle: settled })
+  // It goes on without its caller, and is charged for when it is done or cancelled.
+  const going = Effect.race(Effect.sleep(Pace.timeOf(pace, background.length)), background.cancelled)
+  return Effect.as(Effect.forkIn(Effect.ensuring(Effect.interruptible(going), settled), scope), {
+    headers,
+    judgement,
+    settle: Effect.void
   })
 }
 
-const duration = ({ firstTokenMs, msPerToken }: Pace, tokens: number): number =>
-  Math.round(firstTokenMs + tokens * msPerToken)
-
-const usageAfter = (
-  completion: Chat.Completion,
-  { firstTokenMs, msPerToken }: Pace,
-  elapsed: number
-): Capacity.Usage => ({
-  promptTokens: completion.usage.promptTokens,
-  completionTokens: Math.min(
-    completion.usage.completionTokens,
-    completion.texts.length * Math.max(0, Math.floor((elapsed - firstTokenMs) / msPerToken))
-  )
-})
-
-/** What the model makes of a request: an answer, or the reply that refuses it. */
-const judge = (
-  deployment: Deployment,
-  decoded: Either.Either<Chat.ChatRequest, Wire.Reply>
-): Either.Either<Chat.Completion, Wire.Reply> =>
-  Either.flatMap(decoded, (request) => {
-    const refusal = Chat.refusal(deployment, request)
-    return refusal === undefined
-      ? Either.right(Chat.complete(request, deployment.answerTokens, deployment.model.maxOutputTokens))
-      : Either.left(refusal)
-  })
-
-const demand = Either.match({
-  onLeft: (): Capacity.Demand => ({ promptTokens: 0, maxTokens: undefined, choices: 1 }),
-  onRight: (request: Chat.ChatRequest): Capacity.Demand => ({
-    promptTokens: Chat.promptTokens(request),
-    maxTokens: Chat.maxTokens(request),
-    choices: Chat.choices(request)
-  })
-})
-
-const respondChat = (
+const respondIn = (
   call: Call,
   { capacity, deployment }: Served,
-  { random, region, time }: Surroundings
-): Effect.Effect<Wire.Reply> => {
-  const { model } = deployment
-  if (model.operation !== "chat") {
-    return Effect.succeed(ErrorReply.operationNotSupported(call.operation.label, model.name))
-  }
-  const decoded = Chat.decode(call.body)
-  if (Either.isRight(decoded) && decoded.right.stream === true)
-    return Effect.succeed(InvalidRequest.notEmulated("stream"))
-
-  // Capacity is asked before the request is judged: the limit is the gateway's, the judgement the model's.
-  return Effect.acquireUseRelease(
-    Effect.all({
-      admitted: capacity.admit(demand(decoded)),
-      pace: pace(deployment, random),
-      began: time.now,
-      judgement: Effect.sync(() => judge(deployment, decoded))
-    }),
-    ({ admitted, judgement, pace }) =>
-      Either.match(judgement, {
-        onLeft: (refusal) =>
-          Effect.as(pause(deployment.latency.rejectionMs), {
-            ...refusal,
-            headers: { ...admitted.headers, ...refusal.headers }
-          }),
-        onRight: (completion) =>
-          Effect.zipRight(
-            pause(duration(pace, completion.longest)),
-            Chat.reply(completion, { model: model.name, id: call.id, headers: admitted.headers })
-          )
-      }),
-    ({ admitted, began, judgement, pace }, exit) =>
-      Either.match(judgement, {
-        onLeft: () => admitted.settle(undefined),
-        onRight: (completion) =>
-          Exit.isSuccess(exit)
-            ? admitted.settle(completion.usage)
-            : Effect.flatMap(time.now, (now) => admitted.settle(usageAfter(completion, pace, now - began)))
-      })
-  ).pipe(
-    Effect.catchAll((throttled) =>
-      Effect.as(pause(deployment.latency.rejectionMs), throttledReply(call, deployment, region, throttled))
+  surroundings: Surroundings,
+  said: Said | undefined
+): Effect.Effect<Wire.Reply, Capacity.Throttled, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { random, store, time } = surroundings
+    const { model } = deployment
+    const unsupported = Work.unsupported(call, deployment)
+    if (unsupported !== undefined) return unsupported
+    const work = Work.read(call, deployment, store, said)
+    const pace = yield* Pace.draw(deployment, random)
+    const began = yield* time.now
+    // Capacity is asked before the request is judged: the limit is the gateway's, the judgement the model's.
+    const { headers, judgement } = yield* Effect.acquireRelease(
+      Effect.flatMap(capacity.admit(work.demand), (admitted) =>
+        takeOn(admitted, work.judge(), pace, began, surroundings)
+      ),
+      ({ settle }) => settle
     )
-  )
-}
+    return yield* Either.match(judgement, {
+      onLeft: (refusal) =>
+        Effect.as(pause(deployment.latency.rejectionMs), {
+          ...refusal,
+          headers: { ...headers, ...refusal.headers }
+        }),
+      onRight: (job) =>
+        job.reply({
+          time,
+          began,
+          pace,
+          model: model.name,
+          id: call.id,
+          host: call.host,
+          headers,
+          contentFilter: deployment.contentFilter,
+          burstTokens: deployment.burstTokens,
+          ended: call.ended
+        })
+    })
+  })

@@ -8,29 +8,49 @@ import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Wire from "../Wire.js"
 
-/** A client whose requests are answered by `exchange`, in the fiber that makes them. */
+/**
+ * A client whose requests are answered by `exchange`, in the fiber that makes them. The exchange ends when the body has been read or its reading has ended,
+ * and where nobody reads it, when the platform's client gives the response up: with the scope of the request, or when it is collected.
+ */
 export const make = (
-  exchange: (request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped>
+  exchange: (request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped, Scope.Scope>
 ): HttpClient.HttpClient =>
-  HttpClient.make((request, url) =>
-    bodyText(request.body).pipe(
-      Effect.flatMap((body) =>
-        exchange({
-          method: request.method,
-          url: `${url.pathname}${url.search}`,
-          host: url.host,
-          headers: withContentType(request),
-          body
-        })
-      ),
-      Effect.mapError((cause) => new HttpClientError.RequestError({ request, reason: "Transport", cause })),
-      Effect.map((reply) => new ReplyResponse(request, reply))
+  HttpClient.make((request, url, signal) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const exit = yield* bodyText(request.body).pipe(
+          Effect.flatMap((body) =>
+            exchange({
+              method: request.method,
+              url: `${url.pathname}${url.search}`,
+              host: url.host,
+              headers: withContentType(request),
+              body
+            })
+          ),
+          Effect.mapError((cause) => new HttpClientError.RequestError({ request, reason: "Transport", cause })),
+          Scope.extend(scope),
+          restore,
+          Effect.exit
+        )
+        if (Exit.isFailure(exit) || typeof exit.value.body === "string") {
+          yield* Scope.close(scope, exit)
+        } else {
+          const runtime = yield* Effect.runtime<never>()
+          signal.addEventListener("abort", () => Runtime.runFork(runtime)(Scope.close(scope, exit)), { once: true })
+        }
+        return yield* Effect.map(exit, (reply) => new ReplyResponse(request, reply))
+      })
     )
   )
 
@@ -74,16 +94,19 @@ class ReplyResponse extends Inspectable.Class implements HttpClientResponse.Http
     this.headers = Headers.fromInput(reply.headers)
   }
 
+  private failure(cause: unknown): HttpClientError.ResponseError {
+    return new HttpClientError.ResponseError({ request: this.request, response: this, reason: "Decode", cause })
+  }
+
   private decode<A>(f: (text: string) => A): Effect.Effect<A, HttpClientError.ResponseError> {
-    return Effect.try({
-      try: () => f(this.reply.body),
-      catch: (cause) =>
-        new HttpClientError.ResponseError({ request: this.request, response: this, reason: "Decode", cause })
-    })
+    return Effect.flatMap(this.text, (text) =>
+      Effect.try({ try: () => f(text), catch: (cause) => this.failure(cause) })
+    )
   }
 
   get text(): Effect.Effect<string, HttpClientError.ResponseError> {
-    return Effect.succeed(this.reply.body)
+    const { body } = this.reply
+    return typeof body === "string" ? Effect.succeed(body) : Stream.mkString(Stream.decodeText(this.stream))
   }
 
   get json(): Effect.Effect<unknown, HttpClientError.ResponseError> {
@@ -96,7 +119,7 @@ class ReplyResponse extends Inspectable.Class implements HttpClientResponse.Http
   }
 
   get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.ResponseError> {
-    return this.decode((text) => new TextEncoder().encode(text).buffer)
+    return Effect.map(Stream.runCollect(this.stream), concatenate)
   }
 
   get formData(): Effect.Effect<FormData, HttpClientError.ResponseError> {
@@ -108,7 +131,10 @@ class ReplyResponse extends Inspectable.Class implements HttpClientResponse.Http
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
-    return Stream.encodeText(Stream.make(this.reply.body))
+    const { body } = this.reply
+    return typeof body === "string"
+      ? Stream.encodeText(Stream.make(body))
+      : Stream.mapError(body, (cause) => this.failure(cause))
   }
 
   override toJSON(): unknown {
@@ -118,4 +144,15 @@ class ReplyResponse extends Inspectable.Class implements HttpClientResponse.Http
       status: this.status
     })
   }
+}
+
+const concatenate = (chunks: Iterable<Uint8Array>): ArrayBuffer => {
+  const parts = Array.from(chunks)
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
+  }
+  return whole.buffer
 }

@@ -1,5 +1,7 @@
 import type { Deployment as Config } from "../EmulatorConfig.js"
+import type { Order } from "../InStreamThrottle.js"
 import * as Model from "../Model.js"
+import type * as ContentFilter from "./contentFilter.js"
 
 /** A deployment with every default filled in. */
 export type Deployment = Provisioned | Standard
@@ -15,6 +17,9 @@ interface Common {
   }
   readonly defaultMaxTokens: number
   readonly answerTokens: { readonly min: number; readonly max: number }
+  readonly contentFilter: ContentFilter.Mode
+  readonly burstTokens: number
+  readonly responsesThrottle: Order | "status"
 }
 
 export interface Provisioned extends Common {
@@ -22,6 +27,7 @@ export interface Provisioned extends Common {
   readonly drainPerMinute: number
   readonly windowSeconds: number
   readonly outputWeight: number
+  readonly spilloverDeploymentName: string | undefined
 }
 
 export interface Standard extends Common {
@@ -42,7 +48,10 @@ export const resolve = (config: Config): Deployment => {
       rejectionMs: config.latency?.rejectionMs ?? 0
     },
     defaultMaxTokens: config.defaultMaxTokens ?? model.defaultMaxTokens,
-    answerTokens: config.answerTokens ?? { min: 16, max: 80 }
+    answerTokens: config.answerTokens ?? { min: 16, max: 80 },
+    contentFilter: config.contentFilter ?? "default",
+    burstTokens: config.burstTokens ?? 16,
+    responsesThrottle: config.responsesThrottle ?? "failedThenError"
   }
   if (config.kind === "provisioned") {
     const tokensPerPtu = config.inputTokensPerMinutePerPtu ?? model.inputTokensPerMinutePerPtu ?? 0
@@ -51,7 +60,8 @@ export const resolve = (config: Config): Deployment => {
       kind: "provisioned",
       drainPerMinute: (config.ptus ?? model.minimumPtus) * tokensPerPtu,
       windowSeconds: config.windowSeconds ?? 10,
-      outputWeight: config.outputWeight ?? model.outputWeight
+      outputWeight: config.outputWeight ?? model.outputWeight,
+      spilloverDeploymentName: config.spilloverDeploymentName
     }
   }
   const tokensPerMinute = config.tokensPerMinute ?? 450_000
@@ -63,3 +73,9 @@ export const resolve = (config: Config): Deployment => {
     requestsPerTenSeconds: Math.max(1, Math.floor(requestsPerMinute / 6))
   }
 }
+
+/** The longest prompt a deployment takes, in tokens: for some models less where it is provisioned. */
+export const promptLimit = ({ kind, model }: Deployment): number =>
+  kind === "provisioned"
+    ? Math.min(model.contextWindow, model.provisionedPromptLimit ?? model.contextWindow)
+    : model.contextWindow

@@ -1,96 +1,121 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as ErrorReply from "../ErrorReply.js"
 import type * as Wire from "../Wire.js"
+import * as Access from "./access.js"
 import { guid } from "./hash.js"
 import * as InvalidRequest from "./invalidRequest.js"
 import type { Journal } from "./journal.js"
 import * as Route from "./route.js"
 
-/** A request that has passed the front door: a route, a key, a JSON object, a deployment that exists. */
-export interface Call {
-  readonly deployment: string
+/** A request that has passed the front door: there is such a route, and the caller may use it. */
+interface Admitted {
   readonly operation: Route.Operation
   /** Undefined under v1. */
   readonly apiVersion: string | undefined
-  readonly body: Readonly<Record<PropertyKey, unknown>>
   /** Tells this request from every other. */
   readonly id: string
+  /** Host and port the caller addressed. */
+  readonly host: string
+  readonly headers: Readonly<Record<string, string>>
   /** Puts Azure's usual headers on a reply; the reply's own win. */
   readonly stamp: (reply: Wire.Reply) => Wire.Reply
+  /** Says that the last of the reply was handed over; unsaid, a caller that stops reading has gone away. */
+  readonly ended: Effect.Effect<void>
 }
 
-/** What stands behind the front door. */
+/** A request of something from a model: a JSON object for a deployment that exists. */
+export interface Call extends Admitted {
+  readonly deployment: string
+  readonly body: Readonly<Record<PropertyKey, unknown>>
+}
+
+/** A request about a stored response, which may or may not exist. */
+export interface Retrieval extends Admitted {
+  readonly responseId: string
+  readonly query: URLSearchParams
+}
+
+/** What stands behind the front door. Scopes are those of the exchange: they close when the reply is complete, or when its reader has gone. */
 export interface Backend {
   readonly has: (deployment: string) => boolean
-  readonly respond: (call: Call) => Effect.Effect<Wire.Reply, Wire.Dropped>
+  readonly respond: (call: Call) => Effect.Effect<Wire.Reply, Wire.Dropped, Scope.Scope>
+  /** The deployment that made a stored response. */
+  readonly maker: (host: string, responseId: string) => string | undefined
+  readonly retrieve: (retrieval: Retrieval) => Effect.Effect<Wire.Reply, Wire.Dropped, Scope.Scope>
 }
 
-export interface Options {
+export interface Options extends Access.Rules {
   readonly region: string
-  /** Absent: any key or token that is not empty. */
-  readonly apiKeys: ReadonlyArray<string> | undefined
   readonly seed: string
   readonly recordedRequests: number
 }
 
 const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
 
-const bearer = (authorization: string | undefined): string | undefined =>
-  /^Bearer\s+(\S.*)$/i.exec(authorization ?? "")?.[1]
-
-/** The reply that turns a caller away; undefined for one that may pass. */
-const denial = (request: Wire.Request, route: Route.Route, apiKeys: Options["apiKeys"]): Wire.Reply | undefined => {
-  const key = request.headers["api-key"]
-  if (key !== undefined && key !== "") {
-    return apiKeys === undefined || apiKeys.includes(key) ? undefined : ErrorReply.invalidKey
-  }
-  const token = bearer(request.headers["authorization"])
-  if (token !== undefined && apiKeys === undefined) return undefined
-  // The plain OpenAI client sends the key as a bearer, which only v1 takes for a key.
-  if (token !== undefined && route.style === "v1" && apiKeys?.includes(token)) return undefined
-  return ErrorReply.invalidToken
-}
-
 interface Received {
   readonly address: Route.Address
+  readonly route: Route.Route | undefined
   readonly deployment: string | undefined
   readonly body: Option.Option<unknown>
 }
 
-const receive = (request: Wire.Request): Received => {
+const receive = (request: Wire.Request, backend: Backend): Received => {
   const address = Route.address(request.url)
+  const route = Route.match(request.method, address)
   const body = request.body === "" ? Option.none() : parseJson(request.body)
   const model = Option.match(body, {
     onNone: () => undefined,
     onSome: (value) =>
       Predicate.hasProperty(value, "model") && Predicate.isString(value.model) ? value.model : undefined
   })
-  return { address, body, deployment: address.deployment ?? model }
+  const maker = route?.responseId === undefined ? undefined : backend.maker(request.host, route.responseId)
+  return { address, route, body, deployment: address.deployment ?? maker ?? model }
 }
 
+/** What the front door itself adds to a request. */
+interface Common {
+  readonly id: string
+  /** In milliseconds since 1970. */
+  readonly now: number
+  readonly ended: Effect.Effect<void>
+  /** Puts Azure's usual headers on a reply, with the name of the deployment where there is one. */
+  readonly stamp: (deployment: string | undefined) => (reply: Wire.Reply) => Wire.Reply
+}
+
+/** What answers a request: the backend, or the reply that turns it away. */
 const admit = (
   options: Options,
   backend: Backend,
   request: Wire.Request,
-  { address, body, deployment }: Received
-): Either.Either<Omit<Call, "id" | "stamp">, Wire.Reply> => {
-  const route = Route.match(request.method, address)
-  if (route === undefined) return Either.left(ErrorReply.resourceNotFound)
-  const denied = denial(request, route, options.apiKeys)
-  if (denied !== undefined) return Either.left(denied)
-  if (Option.isNone(body) || !Predicate.isReadonlyRecord(body.value)) return Either.left(InvalidRequest.invalidJson)
-  if (deployment === undefined) return Either.left(InvalidRequest.missingModel)
-  if (!backend.has(deployment)) return Either.left(ErrorReply.deploymentNotFound)
-  return Either.right({
-    deployment,
-    operation: route.operation,
+  { address, body, deployment, route }: Received,
+  { ended, id, now, stamp }: Common
+): ReturnType<Backend["respond"]> => {
+  const refuse = (reply: Wire.Reply) => Effect.succeed(stamp(undefined)(reply))
+  if (route === undefined) return refuse(ErrorReply.resourceNotFound)
+  const denied = Access.denial(request.headers, route.style, options, now)
+  if (denied !== undefined) return refuse(denied)
+  const { operation, responseId } = route
+  const admitted = {
+    id,
+    ended,
+    stamp: stamp(deployment),
+    operation,
     apiVersion: route.style === "dated" ? address.apiVersion : undefined,
-    body: body.value
-  })
+    host: request.host,
+    headers: request.headers
+  }
+  if (responseId !== undefined) {
+    return backend.retrieve({ ...admitted, responseId, query: address.query })
+  }
+  if (Option.isNone(body) || !Predicate.isReadonlyRecord(body.value)) return refuse(InvalidRequest.invalidJson)
+  if (deployment === undefined) return refuse(InvalidRequest.missingModel)
+  if (!backend.has(deployment)) return refuse(ErrorReply.deploymentNotFound)
+  return backend.respond({ ...admitted, deployment, body: body.value })
 }
 
 /** The whole service: one request in, one reply out. */
@@ -98,24 +123,23 @@ export const make = (
   options: Options,
   journal: Journal,
   backend: Backend
-): ((request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped>) => {
+): ((request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped, Scope.Scope>) => {
   let received = 0
   return (request) =>
     Effect.suspend(() => {
       const id = `${options.seed}/${received++}`
-      const requestId = guid(`${id}/request`)
-      const arrival = receive(request)
-      const call = admit(options, backend, request, arrival)
-      const stamp = (reply: Wire.Reply): Wire.Reply => ({
+      const arrival = receive(request, backend)
+      const { address, body, deployment } = arrival
+      const stamp: Common["stamp"] = (name) => (reply) => ({
         ...reply,
         headers: {
           "apim-request-id": guid(`${id}/apim`),
-          "x-request-id": requestId,
+          "x-request-id": guid(`${id}/request`),
           "x-ms-client-request-id": request.headers["x-ms-client-request-id"] ?? "Not-Set",
           "x-ms-region": options.region,
           "strict-transport-security": "max-age=31536000; includeSubDomains; preload",
           "x-content-type-options": "nosniff",
-          ...(Either.isRight(call) ? { "x-ms-deployment-name": call.right.deployment } : {}),
+          ...(name === undefined ? {} : { "x-ms-deployment-name": name }),
           ...reply.headers
         }
       })
@@ -123,16 +147,16 @@ export const make = (
         {
           method: request.method,
           host: request.host,
-          path: arrival.address.path,
-          apiVersion: arrival.address.apiVersion,
-          deployment: arrival.deployment,
+          path: address.path,
+          apiVersion: address.apiVersion,
+          deployment,
           headers: { ...request.headers },
-          body: request.body === "" ? undefined : Option.getOrElse(arrival.body, () => request.body)
+          body: request.body === "" ? undefined : Option.getOrElse(body, () => request.body)
         },
-        Either.match(call, {
-          onLeft: (reply) => Effect.succeed(stamp(reply)),
-          onRight: (accepted) => backend.respond({ ...accepted, id, stamp })
-        })
+        (ended) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) =>
+            admit(options, backend, request, arrival, { id, now, ended, stamp })
+          )
       )
     })
 }

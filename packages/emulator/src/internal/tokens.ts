@@ -10,3 +10,17 @@ export const estimateMessages = (texts: Iterable<string>): number => {
   for (const text of texts) total += estimate(text) + 1
   return total
 }
+
+/** Cuts a text into as many pieces as the estimate says, at least one, and between characters; an empty text into none. */
+export const split = (text: string): ReadonlyArray<string> => {
+  const characters = Array.from(text)
+  const pieces = Math.min(characters.length, Math.max(1, estimate(text)))
+  return Array.from({ length: pieces }, (_, index) =>
+    characters
+      .slice(Math.floor((index * characters.length) / pieces), Math.floor(((index + 1) * characters.length) / pieces))
+      .join("")
+  )
+}
+
+/** What an image costs: its base alone at low detail, else as much as one of 1024 x 1024 pixels. Its pixels are not looked at. */
+export const image = (detail: string | null | undefined): number => (detail === "low" ? 85 : 85 + 4 * 170)

@@ -14,7 +14,7 @@ const host = "https://contoso.openai.azure.com"
 export interface Options {
   readonly headers?: Readonly<Record<string, string>>
   readonly apiVersion?: string
-  readonly method?: "POST" | "GET"
+  readonly method?: "POST" | "GET" | "DELETE"
   readonly baseUrl?: string
 }
 

@@ -1,0 +1,86 @@
+import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import * as Reply from "../Reply.js"
+import { isEvent, Response, ResponseEvent } from "../Responses.js"
+import type { Opened, Responses } from "../Target.js"
+import { attributes } from "../Telemetry.js"
+import type * as Sse from "../Sse.js"
+import type { Protocol, Step } from "./eventStream.js"
+import { parseJson, record } from "./serviceError.js"
+
+const preamble: ReadonlySet<string> = new Set(["response.created", "response.queued", "response.in_progress"])
+const terminal: ReadonlySet<string> = new Set(["response.completed", "response.incomplete", "response.cancelled"])
+
+const isDelta = isEvent("response.output_text.delta")
+const isResponse = Schema.is(Response)
+const decode = Schema.decodeUnknownEither(ResponseEvent)
+
+/** Attributes of a response. @internal */
+export const describe = (response: Response | undefined): Record<string, unknown> => ({
+  [attributes.responseId]: response?.id,
+  [attributes.responseModel]: response?.model,
+  [attributes.finishReasons]: response?.status,
+  [attributes.inputTokens]: response?.usage?.input_tokens,
+  [attributes.outputTokens]: response?.usage?.output_tokens
+})
+
+/** How a stream of a response's events is read. @internal */
+export class ResponseProtocol implements Protocol<ResponseEvent> {
+  private parts = ""
+  private response: Response | undefined
+
+  constructor(
+    private readonly reply: Pick<Opened, "status" | "headers">,
+    private readonly responses: Responses
+  ) {}
+
+  read(event: Sse.Event, now: number): Step<ResponseEvent> {
+    if (event.data.trim() === "[DONE]") return { _tag: "done" }
+    const json = parseJson(event.data)
+    if (Either.isLeft(json)) return { _tag: "failed", failure: Reply.brokenBody(this.reply) }
+    const fields = record(json.right)
+    const type = Predicate.isString(fields["type"]) ? fields["type"] : event.event
+    const classify = (error: unknown) => Reply.classifyInStream({ ...this.reply, error, now })
+    // OpenAI puts the error's fields beside the event's type, Azure below `error`.
+    if (type === "error" || Predicate.isRecord(fields["error"])) {
+      const { type: _, ...flat } = fields
+      return { _tag: "failed", failure: classify(Predicate.isRecord(fields["error"]) ? fields["error"] : flat) }
+    }
+    if (type === "response.failed") {
+      const error = record(record(fields["response"])["error"])
+      return { _tag: Predicate.isString(error["code"]) ? "failed" : "failing", failure: classify(error) }
+    }
+    return Either.match(decode({ ...fields, type }), {
+      onLeft: (issue) => ({ _tag: "failed", failure: Reply.malformed(this.reply, Reply.pathOf(issue)) }),
+      onRight: (value) => {
+        this.keep(value)
+        return { _tag: preamble.has(value.type) ? "preamble" : terminal.has(value.type) ? "last" : "output", value }
+      }
+    })
+  }
+
+  private keep(event: ResponseEvent): void {
+    if (isDelta(event)) this.parts += event.delta
+    if ("response" in event && isResponse(event.response)) {
+      if (this.response === undefined) this.responses.add(event.response.id)
+      this.response = event.response
+    }
+  }
+
+  complete(): boolean {
+    return false
+  }
+
+  text(): string {
+    return this.parts
+  }
+
+  usage(): unknown {
+    return this.response?.usage
+  }
+
+  attributes(): Record<string, unknown> {
+    return describe(this.response)
+  }
+}
