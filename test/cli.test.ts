@@ -323,7 +323,7 @@ describe.concurrent("the command line of spillway", slow, () => {
       assert.deepStrictEqual(wrong, {
         code: 2,
         stdout: "",
-        stderr: "--sytem: unknown option, ask takes --system TEXT, --json\nSee: spillway ask --help\n"
+        stderr: "--sytem: unknown option, ask takes --system TEXT, --json, --trace\nSee: spillway ask --help\n"
       })
     })
   )
@@ -335,8 +335,8 @@ describe.concurrent("the command line of spillway", slow, () => {
       assert.deepStrictEqual(version, { code: 0, stdout: "0.1.0\n", stderr: "" })
       assert.deepStrictEqual([help.code, help.stderr], [0, ""])
       for (const command of [
-        "demo [--json]",
-        "ask QUESTION [--system TEXT] [--json]",
+        "demo [--json] [--trace]",
+        "ask QUESTION [--system TEXT] [--json] [--trace]",
         "emulate [--port N] [--config FILE]"
       ]) {
         assert.include(help.stdout, `\n  ${command}  `)

@@ -8,13 +8,19 @@ export default defineConfig({
   resolve: {
     // Tests run against the sources, so that a failure points into them; what is built is tried by the command's tests.
     alias: [
-      { find: /^@spillway\/(core|azure-openai|emulator|lab)$/, replacement: `${root}packages/$1/src/index.ts` },
-      { find: /^@spillway\/(core|azure-openai|emulator|lab)\/(.+)$/, replacement: `${root}packages/$1/src/$2.ts` }
+      {
+        find: /^@spillway\/(core|azure-openai|emulator|lab|opentelemetry)$/,
+        replacement: `${root}packages/$1/src/index.ts`
+      },
+      {
+        find: /^@spillway\/(core|azure-openai|emulator|lab|opentelemetry)\/(.+)$/,
+        replacement: `${root}packages/$1/src/$2.ts`
+      }
     ]
   },
   test: {
     include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
-    exclude: ["**/node_modules/**", "**/dist/**", "test/.generated/**"],
+    exclude: ["**/node_modules/**", "**/dist/**", "test/.generated/**", "test/telemetry/**"],
     // Importing Effect takes longer than most files' tests: workers keep their modules from file to file.
     pool: "forks",
     isolate: false,

@@ -24,7 +24,7 @@ import * as Tokens from "./Tokens.js"
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Omit<Core.Options, "tokensPerSecond"> {
+export interface Options extends Omit<Core.Options, "tokensPerSecond" | "deployment"> {
   /** The PTUs of each deployment. When they are not known, overstate them: see the page on admission. */
   readonly ptus: number
   /** Input tokens that a PTU processes in a minute. Defaults to the documented figure of the deployment's model. */
@@ -136,7 +136,7 @@ const makeService = (options: Options) =>
           const capacity = yield* capacityOf(options, deployment)
           const key = keyOf(deployment)
           const tokensPerSecond = Capacities.tokensPerSecond(capacity, options.ptus)
-          const controller = yield* gates(key, { ...options, tokensPerSecond })
+          const controller = yield* gates(key, { ...options, tokensPerSecond, deployment: deployment.deployment })
           const { defaultMaxTokens = 640 } = options
           const rates = { deployment: deployment.deployment, outputWeight: capacity.outputWeight, defaultMaxTokens }
           // What is learned of a deployment is learned for all that share its gate.
@@ -212,7 +212,7 @@ export const forDeployment = (
     if (Option.isSome(own)) return Option.some(yield* own.value.admit(deployment))
     const plain = yield* Effect.serviceOption(Core.Admission)
     if (Option.isNone(plain)) return Option.none()
-    const controller = yield* plain.value.controller(keyOf(deployment))
+    const controller = yield* plain.value.controller(keyOf(deployment), deployment.deployment)
     const outputWeight = Option.match(Capacities.find(deployment.model), {
       onNone: () => 4,
       onSome: (c) => c.outputWeight

@@ -6,6 +6,7 @@
 import { Call } from "@spillway/core"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -17,6 +18,7 @@ import type { Service } from "./Deployment.js"
 import { Deployment } from "./Deployment.js"
 import * as ChatJson from "./internal/chatJson.js"
 import { ChatProtocol } from "./internal/chatProtocol.js"
+import * as Content from "./internal/content.js"
 import * as Operation from "./internal/operation.js"
 import { codeOf, labelOf } from "./internal/serviceError.js"
 import * as Reply from "./Reply.js"
@@ -56,12 +58,14 @@ const answerAttributes = (completion: ChatCompletion): Record<string, unknown> =
     // A string, because exporters write an array as one pretty-printed string anyway.
     [attributes.finishReasons]: completion.choices.map((choice) => codeOf(choice.finish_reason) ?? "none").join(","),
     [attributes.inputTokens]: completion.usage?.prompt_tokens,
+    [attributes.cachedTokens]: completion.usage?.prompt_tokens_details?.cached_tokens || undefined,
     [attributes.outputTokens]: completion.usage?.completion_tokens
   })
 
 const answered = (runner: Service, completion: ChatCompletion): Effect.Effect<ChatAnswer, never, Call.Call> =>
   Effect.annotateCurrentSpan(answerAttributes(completion)).pipe(
     Effect.zipRight(Operation.recordUsage(completion.usage)),
+    Effect.zipRight(Operation.content(() => ({ [attributes.outputMessages]: Content.output(completion) }))),
     Effect.zipRight(Call.served(runner.primary)),
     Effect.map((served) => ({
       text: completion.choices[0]?.message.content ?? "",
@@ -74,6 +78,14 @@ const answered = (runner: Service, completion: ChatCompletion): Effect.Effect<Ch
 const validate = Schema.validateEither(ChatRequest)
 const validateStream = Schema.validateEither(ChatStreamRequest)
 const decode = Reply.decode(ChatCompletion)
+
+const valid = <A extends ChatRequest | ChatStreamRequest>(
+  runner: Service,
+  check: () => Either.Either<A, ParseResult.ParseError>
+): Effect.Effect<A, CallError, Call.Call> =>
+  Effect.tap(Operation.valid(runner, check, requestAttributes), ({ messages }) =>
+    Operation.content(() => ({ [attributes.inputMessages]: Content.input(messages) }))
+  )
 
 /**
  * Asks for a chat completion.
@@ -102,7 +114,7 @@ const decode = Reply.decode(ChatCompletion)
 export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError, Deployment> =>
   Effect.flatMap(Deployment, (runner) =>
     Effect.gen(function* () {
-      const body = yield* Operation.valid(runner, () => validate(request), requestAttributes)
+      const body = yield* valid(runner, () => validate(request))
       const completion = yield* runner.execute((target) =>
         Effect.flatMap(target.post("chat/completions", body), (reply) => decode(reply))
       )
@@ -156,14 +168,11 @@ export const chatJson = <A, I, R>(
         onLeft: (expected) => Operation.fail(runner, Reply.refused("response_format", expected)),
         onRight: (output) => Effect.succeed(output)
       })
-      const body = yield* Operation.valid(
-        runner,
-        () =>
-          validate({
-            ...request,
-            response_format: { type: "json_schema", json_schema: { name: options?.name ?? "answer", ...output } }
-          }),
-        requestAttributes
+      const body = yield* valid(runner, () =>
+        validate({
+          ...request,
+          response_format: { type: "json_schema", json_schema: { name: options?.name ?? "answer", ...output } }
+        })
       )
       const decodeValue = ChatJson.decoder(schema, output)
       const [completion, value] = yield* runner.execute((target) =>
@@ -220,9 +229,10 @@ const beginChat = (
 ): Effect.Effect<Operation.Begun<ChatChunk>, CallError, Deployment | Scope.Scope> =>
   Effect.flatMap(Deployment, (runner) =>
     Effect.flatMap(
-      Operation.valid(runner, () => validateStream(request), requestAttributes),
+      valid(runner, () => validateStream(request)),
       (valid) =>
         Operation.begin(runner, {
+          name: "chat",
           request: {
             method: "POST",
             operation: "chat/completions",

@@ -254,7 +254,11 @@ export const Usage = Schema.Struct(
   {
     prompt_tokens: Schema.Number,
     completion_tokens: Schema.Number,
-    total_tokens: Schema.Number
+    total_tokens: Schema.Number,
+    /** `cached_tokens`: the part of the prompt that the service had in its cache. */
+    prompt_tokens_details: Schema.optional(
+      Schema.NullOr(Schema.Struct({ cached_tokens: Schema.optional(Schema.NullOr(Schema.Number)) }, open))
+    )
   },
   open
 )

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import type { Attempt } from "@spillway/core"
+import type { Attempt, Metrics } from "@spillway/core"
 import { CallSettings, RetryAfter, Runner } from "@spillway/core"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Config from "effect/Config"
@@ -22,6 +22,7 @@ import * as Admission from "./Admission.js"
 import type { CallError, RateLimited, Unavailable } from "./CallError.js"
 import * as Credential from "./Credential.js"
 import * as Endpoint from "./Endpoint.js"
+import * as CallMetrics from "./internal/callMetrics.js"
 import * as Reply from "./Reply.js"
 import * as Target from "./Target.js"
 import { attributes } from "./Telemetry.js"
@@ -78,6 +79,18 @@ export interface Options {
    * `orElse` have little left to do.
    */
   readonly spilloverDeployment?: string | undefined
+  /**
+   * Sends the attempt's trace id with the request, as the W3C header `traceparent`: for a gateway of your own that traces
+   * too. Defaults to false: Azure has no use for it.
+   */
+  readonly propagate?: boolean | undefined
+  /**
+   * Whether the HTTP client's own span is made as well, below the attempt's. It says little more than the attempt's; its
+   * header attributes have credentials taken out, whatever the client is set to. Defaults to false.
+   */
+  readonly httpSpans?: boolean | undefined
+  /** What the deployment's tokens cost, for the estimate in the metrics. Defaults to no estimate. */
+  readonly prices?: Metrics.Prices | undefined
 }
 
 const problem = (option: string, message: string): ConfigError.ConfigError => ConfigError.InvalidData([option], message)
@@ -158,10 +171,13 @@ const fromOptions = (
           bodyBytes: options.bodyLimit ?? 64 * 1024 * 1024,
           firstOutput: Duration.decode(options.firstOutputTimeout ?? timeout),
           idle: Duration.decode(options.idleTimeout ?? "5 minutes")
-        }
+        },
+        tracing: { propagate: options.propagate ?? false, httpSpans: options.httpSpans ?? false }
       },
       client
     )
+    // A call's series are there, at zero, before its first call.
+    CallMetrics.of("chat", target.model)
     // Standard has quotas of another kind, and is where calls go that admission turns away.
     const admission =
       kind === "provisioned"
@@ -176,6 +192,7 @@ const fromOptions = (
       target,
       timeout,
       admission,
+      prices: options.prices,
       attributes: {
         [attributes.serverAddress]: endpoint.hostname,
         ...(endpoint.port === "" ? {} : { [attributes.serverPort]: Number(endpoint.port) }),

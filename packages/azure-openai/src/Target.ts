@@ -6,7 +6,6 @@
 import type { Attempt } from "@spillway/core"
 import { Call } from "@spillway/core"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
-import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
@@ -20,6 +19,7 @@ import * as Stream from "effect/Stream"
 import type * as Credential from "./Credential.js"
 import * as Endpoint from "./Endpoint.js"
 import * as Reply from "./Reply.js"
+import * as HttpSpans from "./internal/httpSpans.js"
 import { attributes } from "./Telemetry.js"
 
 /**
@@ -115,6 +115,19 @@ const makeResponses = (): Responses => {
 }
 
 /**
+ * What tracing does beside the attempt's span.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Tracing {
+  /** Send the attempt's trace id with the request, as the W3C header `traceparent`. */
+  readonly propagate: boolean
+  /** Make the HTTP client's own span, below the attempt's. */
+  readonly httpSpans: boolean
+}
+
+/**
  * How much a deployment may send, and how long it may take to.
  *
  * @since 0.1.0
@@ -146,25 +159,21 @@ export interface Options {
   /** Headers of every request. */
   readonly headers: Readonly<Record<string, string>>
   readonly limits: Limits
+  readonly tracing: Tracing
 }
 
-const secretHeaders = ["api-key", "authorization", "ocp-apim-subscription-key"]
-
-// The attempt's span says all that the HTTP client's own would, without the headers it would put there; trace ids are not
-// for the service; and a redirect would carry the key to another host.
-const prepare = (client: HttpClient.HttpClient): HttpClient.HttpClient.With<HttpClientError, Scope.Scope> =>
-  client.pipe(
-    HttpClient.withTracerDisabledWhen(() => true),
-    HttpClient.withTracerPropagation(false),
-    HttpClient.transformResponse((response) =>
-      response.pipe(
-        Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretHeaders]),
-        Effect.mapInputContext((context: Context.Context<never>) =>
-          Context.add(context, FetchHttpClient.RequestInit, {
-            ...Context.getOrElse(context, FetchHttpClient.RequestInit, () => ({})),
-            redirect: "manual"
-          })
-        )
+// A redirect would carry the key to another host, so none is followed.
+const prepare = (
+  client: HttpClient.HttpClient,
+  tracing: Tracing
+): HttpClient.HttpClient.With<HttpClientError, Scope.Scope> =>
+  HttpSpans.guard(client, tracing).pipe(
+    HttpClient.transformResponse(
+      Effect.mapInputContext((context: Context.Context<never>) =>
+        Context.add(context, FetchHttpClient.RequestInit, {
+          ...Context.getOrElse(context, FetchHttpClient.RequestInit, () => ({})),
+          redirect: "manual"
+        })
       )
     ),
     HttpClient.withScope
@@ -200,15 +209,15 @@ const readText = (
 }
 
 /**
- * A target that sends through `client`, with the client's own span switched off (the attempt's span stands for it) and
- * redirects not followed.
+ * A target that sends through `client`, with the client's own span switched off unless asked for (the attempt's span
+ * stands for it) and redirects not followed.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options, httpClient: HttpClient.HttpClient): Target => {
   const { deployment, kind, limits, model } = options
-  const client = prepare(httpClient)
+  const client = prepare(httpClient, options.tracing)
   const encoder = new TextEncoder()
 
   const encode = (body: Readonly<Record<string, unknown>>) =>

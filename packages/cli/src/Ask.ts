@@ -11,6 +11,8 @@ import * as Environment from "./Environment.js"
 import * as Exporter from "./Exporter.js"
 import { Failed, Misuse } from "./Failure.js"
 import * as Policy from "./Policy.js"
+import * as SpanCollector from "./SpanCollector.js"
+import * as SpanTree from "./SpanTree.js"
 import * as Style from "./Style.js"
 
 // Fractions of a millisecond are noise to who reads this.
@@ -86,11 +88,15 @@ export const run = (options: {
   readonly question: string
   readonly system: Option.Option<string>
   readonly json: boolean
+  readonly trace: boolean
 }): Effect.Effect<void, Failed | Misuse> =>
   Effect.gen(function* () {
     const settings = yield* read(options.question)
     const { client, resource } = yield* target(settings)
     const secrets = [resource.apiKey, resource.standardApiKey]
+    const showTrace = SpanCollector.tap((spans) =>
+      options.trace && spans.length > 0 ? Console.error(`\n${SpanTree.renderAll(spans)}`) : Effect.void
+    )
     // The exporter is outermost: nobody waits for a collector to read the answer.
     yield* AzureOpenAI.chat({ messages: messages(options.system, options.question) }).pipe(
       Effect.tapError((error) => Console.error(CallReport.failed(error, secrets, Style.stderr))),
@@ -99,6 +105,7 @@ export const run = (options: {
       Effect.provide(
         Policy.layer(settings, resource).pipe(Layer.provide(client), Layer.mapError(Environment.toMisuse))
       ),
-      Effect.provide(Exporter.layer(settings.collector))
+      showTrace,
+      Effect.provide(Exporter.layer(settings.exports))
     )
   })

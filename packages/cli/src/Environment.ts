@@ -20,9 +20,12 @@ export interface Resource {
 }
 
 /** Where spans and metrics go. */
-export interface Collector {
-  readonly url: URL
+export interface Exports {
   readonly serviceName: string
+  /** The base URL of an OTLP/HTTP collector. */
+  readonly otlp: URL | undefined
+  /** Where Prometheus scrapes. */
+  readonly prometheus: { readonly host: string; readonly port: number } | undefined
 }
 
 /** Everything `ask` is told by its environment. */
@@ -34,7 +37,7 @@ export interface Settings {
   readonly maxWait: Duration.Duration
   readonly maxRetries: number
   /** None: spans and metrics go nowhere. */
-  readonly collector: Option.Option<Collector>
+  readonly exports: Option.Option<Exports>
 }
 
 type Names = readonly [string, ...ReadonlyArray<string>]
@@ -96,17 +99,36 @@ const count =
   (text) =>
     /^\d{1,9}$/.test(text) ? Either.right(Number(text)) : Either.left(`"${text}": expected ${expected}`)
 
-const collectorConfig: Config.Config<Option.Option<Collector>> = Config.all({
-  url: optional(["OTEL_EXPORTER_OTLP_ENDPOINT"], (text) =>
+const port: Parse<number> = (text) =>
+  /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535
+    ? Either.right(Number(text))
+    : Either.left(`"${text}": expected a port, from 1 to 65535, such as 9464`)
+
+const exportsConfig: Config.Config<Option.Option<Exports>> = Config.all({
+  otlp: optional(["OTEL_EXPORTER_OTLP_ENDPOINT"], (text) =>
     /^https?:\/\//i.test(text) && URL.canParse(text)
       ? Either.right(new URL(text))
       : Either.left(`"${text}": expected the URL of an OTLP/HTTP collector, such as http://localhost:4318`)
   ),
+  port: optional(["OTEL_EXPORTER_PROMETHEUS_PORT"], port),
+  host: optional(["OTEL_EXPORTER_PROMETHEUS_HOST"], anyText),
   serviceName: Config.map(
     optional(["OTEL_SERVICE_NAME"], anyText),
     Option.getOrElse(() => "spillway")
   )
-}).pipe(Config.map(({ serviceName, url }) => Option.map(url, (url) => ({ url, serviceName }))))
+}).pipe(
+  Config.map(({ host, otlp, port, serviceName }) =>
+    Option.isNone(otlp) && Option.isNone(port)
+      ? Option.none()
+      : Option.some({
+          serviceName,
+          otlp: Option.getOrUndefined(otlp),
+          prometheus: Option.getOrUndefined(
+            Option.map(port, (port) => ({ port, host: Option.getOrElse(host, () => "127.0.0.1") }))
+          )
+        })
+  )
+)
 
 const common = {
   maxWait: optional(["PTU_MAX_WAIT"], count("milliseconds, a whole number from 0, such as 4000")).pipe(
@@ -115,7 +137,7 @@ const common = {
   maxRetries: optional(["MAX_RETRIES"], count("a number of retries, a whole number from 0, such as 2")).pipe(
     Config.map(Option.getOrElse(() => 2))
   ),
-  collector: collectorConfig
+  exports: exportsConfig
 }
 
 const deployment = (name: string, fallback: string): Config.Config<string> =>
@@ -184,7 +206,7 @@ export const settings: Effect.Effect<Settings, Misuse> = Effect.flatMap(firstOf(
 ).pipe(Effect.mapError(toMisuse))
 
 /** Where spans and metrics go, for commands that read nothing else. */
-export const collector: Effect.Effect<Option.Option<Collector>, Misuse> = Effect.mapError(collectorConfig, toMisuse)
+export const exports: Effect.Effect<Option.Option<Exports>, Misuse> = Effect.mapError(exportsConfig, toMisuse)
 
 /** The variables of a process. One that is blank counts as not set, as a shell's `VARIABLE=` means it. */
 export const provider = (env: Readonly<Record<string, string | undefined>>): ConfigProvider.ConfigProvider =>

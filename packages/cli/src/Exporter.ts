@@ -1,18 +1,30 @@
-/** Spans and metrics of a command, sent to an OpenTelemetry collector where the environment names one. */
+/** Spans and metrics of a command, exported where the environment says so. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type { Collector } from "./Environment.js"
+import type { Exports } from "./Environment.js"
+import * as Style from "./Style.js"
+import { version } from "./Version.js"
 
-/** Exports to `collector`; does nothing, and loads nothing, where there is none. */
-export const layer = (collector: Option.Option<Collector>): Layer.Layer<never> =>
-  Option.match(collector, {
+/** Exports spans and metrics; does nothing, and loads nothing, where there is nowhere to. Loading takes a tenth of a second. */
+export const layer = (exports: Option.Option<Exports>): Layer.Layer<never> =>
+  Option.match(exports, {
     onNone: () => Layer.empty,
-    onSome: (collector) =>
+    onSome: ({ otlp, prometheus, serviceName }) =>
       Layer.unwrapEffect(
         Effect.map(
-          Effect.promise(() => import("./OpenTelemetry.js")),
-          ({ layer }) => layer(collector)
+          Effect.promise(() => import("@spillway/opentelemetry/NodeTelemetry")),
+          (NodeTelemetry) =>
+            NodeTelemetry.layer({
+              serviceName,
+              serviceVersion: version,
+              ...(otlp === undefined ? {} : { otlp: { endpoint: otlp } }),
+              ...(prometheus === undefined ? {} : { prometheus }),
+              onProblem: (problem) =>
+                Effect.sync(() => {
+                  process.stderr.write(`${Style.stderr.yellow("OTEL_EXPORTER_OTLP_ENDPOINT")}: ${problem}\n`)
+                })
+            })
         )
       )
   })

@@ -3,7 +3,7 @@ import { Telemetry } from "@spillway/core"
 import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
 import * as CallReport from "./CallReport.js"
-import type { Style } from "./Style.js"
+import * as Style from "./Style.js"
 
 interface Row {
   readonly span: Tracer.Span
@@ -52,7 +52,7 @@ const millisBetween = (from: bigint, to: bigint): number => Number(to - from) / 
 
 /** How a tree is shown. */
 export interface Options {
-  readonly style: Style
+  readonly style: Style.Style
   /** Columns of the time line. Defaults to 32. */
   readonly lineWidth?: number
 }
@@ -100,4 +100,21 @@ export const render = (root: Tracer.Span, spans: ReadonlyArray<Tracer.Span>, opt
         .trimEnd()
     )
     .join("\n")
+}
+
+// Columns of a tree besides its time line.
+const treeWidth = 66
+
+/** How wide the time lines may be on a page of some width. */
+export const lineWidthOn = (width: number): number => Math.max(8, Math.min(32, width - treeWidth))
+
+/** Renders every tree among `spans`, in order of their start, for standard error. */
+export const renderAll = (spans: ReadonlyArray<Tracer.Span>): string => {
+  const { stderr } = process
+  const options = { style: Style.stderr, lineWidth: lineWidthOn(stderr.isTTY ? stderr.columns : 100) }
+  const ids = new Set(spans.map(({ spanId }) => spanId))
+  return spans
+    .filter(({ parent }) => !Option.exists(parent, ({ spanId }) => ids.has(spanId)))
+    .map((root) => render(root, spans, options))
+    .join("\n\n")
 }

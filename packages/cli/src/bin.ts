@@ -7,6 +7,8 @@ import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as CommandLine from "./CommandLine.js"
@@ -81,7 +83,12 @@ const interrupted =
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => process.exit(exitCode.failed))
 
 program.pipe(
-  Effect.provide(NodeContext.layer),
+  // Standard output is for answers, and what the library logs at info the commands tell in their own words.
+  Effect.provide([
+    NodeContext.layer,
+    Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger)),
+    Logger.minimumLogLevel(LogLevel.Warning)
+  ]),
   Effect.withConfigProvider(Environment.provider(process.env)),
   NodeRuntime.runMain({
     disableErrorReporting: true,

@@ -20,7 +20,8 @@ describe("CommandLine", () => {
     assert.deepStrictEqual(CommandLine.signature(ask.descriptor), {
       flags: [
         { name: "--system", value: Option.some("TEXT") },
-        { name: "--json", value: Option.none() }
+        { name: "--json", value: Option.none() },
+        { name: "--trace", value: Option.none() }
       ],
       operands: ["QUESTION"]
     })
@@ -58,12 +59,12 @@ describe("CommandLine", () => {
     [["spillway"], Wrong(undefined, "spillway: unknown command, expected ask, demo, emulate")],
     [["ask"], Wrong("ask", "QUESTION: missing")],
     [["ask", "what", "is"], Wrong("ask", '"is": unexpected, put QUESTION in quotes if it has spaces')],
-    [["ask", "--sytem", "x", "y"], Wrong("ask", "--sytem: unknown option, ask takes --system TEXT, --json")],
+    [["ask", "--sytem", "x", "y"], Wrong("ask", "--sytem: unknown option, ask takes --system TEXT, --json, --trace")],
     [["ask", "--system"], Wrong("ask", "--system: without its value, expected --system TEXT")],
     [["ask", "--system", "--json", "y"], Wrong("ask", "--system: without its value, expected --system TEXT")],
     [["ask", "--json=yes", "y"], Wrong("ask", "--json: takes no value")],
     [["ask", "--json", "--json", "y"], Wrong("ask", "--json: given twice")],
-    [["demo", "fast"], Wrong("demo", '"fast": unexpected, demo takes --json')],
+    [["demo", "fast"], Wrong("demo", '"fast": unexpected, demo takes --json, --trace')],
     // All at once.
     [
       ["emulate", "--prot", "80", "--config", "--port=1", "--port=2"],

@@ -25,7 +25,7 @@ describe("Environment", () => {
         standardDeployment: "gpt-4o",
         maxWait: Duration.seconds(4),
         maxRetries: 2,
-        collector: Option.none()
+        exports: Option.none()
       })
     })
   )
@@ -146,16 +146,27 @@ describe("Environment", () => {
     })
   )
 
-  it.effect("the collector comes with the service's name", () =>
+  it.effect("exports go to a collector, to Prometheus, or to both, under the service's name", () =>
     Effect.gen(function* () {
-      const collector = yield* Effect.withConfigProvider(
-        Environment.collector,
-        Environment.provider({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318", OTEL_SERVICE_NAME: "mine" })
-      )
+      const exports = (env: Record<string, string>) =>
+        Effect.withConfigProvider(Environment.exports, Environment.provider(env))
 
+      assert.deepStrictEqual(yield* exports({ OTEL_SERVICE_NAME: "mine" }), Option.none())
       assert.deepStrictEqual(
-        Option.map(collector, ({ serviceName, url }) => [serviceName, url.href]),
-        Option.some(["mine", "http://localhost:4318/"])
+        yield* exports({
+          OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318",
+          OTEL_EXPORTER_PROMETHEUS_PORT: "9464",
+          OTEL_SERVICE_NAME: "mine"
+        }),
+        Option.some({
+          serviceName: "mine",
+          otlp: new URL("http://localhost:4318/"),
+          prometheus: { host: "127.0.0.1", port: 9464 }
+        })
+      )
+      assert.deepStrictEqual(
+        yield* exports({ OTEL_EXPORTER_PROMETHEUS_PORT: "1", OTEL_EXPORTER_PROMETHEUS_HOST: "0.0.0.0" }),
+        Option.some({ serviceName: "spillway", otlp: undefined, prometheus: { host: "0.0.0.0", port: 1 } })
       )
     })
   )

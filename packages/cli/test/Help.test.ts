@@ -7,20 +7,21 @@ import { plain } from "../src/Style.js"
 
 describe("Help", () => {
   it("shows a command: what it does, how it is called, each option, its variables", () => {
-    const [description, blank, usage, , question, system, json, help, , title, ...variables] = Help.command(
+    const [description, blank, usage, , question, system, json, trace, help, , title, ...variables] = Help.command(
       Ask.help,
       plain
     ).split("\n")
 
     assert.deepStrictEqual(
-      [description, blank, usage, question, system, json, help, title],
+      [description, blank, usage, question, system, json, trace, help, title],
       [
-        "Ask once: the PTU deployment first, Standard beyond the wait you can afford",
+        "Ask once: PTU first, Standard beyond the wait you can afford",
         "",
-        "Usage  spillway ask QUESTION [--system TEXT] [--json]",
+        "Usage  spillway ask QUESTION [--system TEXT] [--json] [--trace]",
         "  QUESTION       What to ask, in quotes",
         "  --system TEXT  Instructions to the model, put before the question",
         "  --json         Print the answer and how it came about as one JSON object",
+        "  --trace        Show on standard error what the call did when, as a tree of spans",
         "  --help         Show this",
         "Environment"
       ]
@@ -37,7 +38,8 @@ describe("Help", () => {
         "AZURE_OPENAI_API_VERSION",
         "PTU_MAX_WAIT",
         "MAX_RETRIES",
-        "OTEL_EXPORTER_OTLP_ENDPOINT"
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_PROMETHEUS_PORT"
       ]
     )
   })
@@ -45,9 +47,9 @@ describe("Help", () => {
   it("shows every command in columns, and no line is wider than a terminal", () => {
     const all = Help.program([Demo.help, Ask.help, Emulate.help], { summary: "Summary.", footer: "Footer." }, plain)
 
-    assert.match(all, /^Summary\.\n\nUsage {2}spillway COMMAND\n\n {2}demo \[--json\] {26}\w/)
-    assert.match(all, /\n {2}ask QUESTION \[--system TEXT\] \[--json\] {2}\w/)
-    assert.match(all, /\n {2}emulate \[--port N\] \[--config FILE\] {5}\w/)
+    assert.match(all, /^Summary\.\n\nUsage {2}spillway COMMAND\n\n {2}demo \[--json\] \[--trace\] {26}\w/)
+    assert.match(all, /\n {2}ask QUESTION \[--system TEXT\] \[--json\] \[--trace\] {2}\w/)
+    assert.match(all, /\n {2}emulate \[--port N\] \[--config FILE\] {15}\w/)
     assert.match(all, /\n\nFooter\.$/)
     for (const text of [all, ...[Demo.help, Ask.help, Emulate.help].map((entry) => Help.command(entry, plain))]) {
       for (const line of text.split("\n")) assert.isAtMost(line.length, 120, line)

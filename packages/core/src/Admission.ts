@@ -18,6 +18,7 @@ import * as Scope from "effect/Scope"
 import type { CountTokens, Demand, Usage } from "./Call.js"
 import * as Gate from "./Gate.js"
 import { sleepUntil, toMillis } from "./internal/time.js"
+import * as Metrics from "./Metrics.js"
 
 /**
  * What a gate is made from.
@@ -31,6 +32,8 @@ export interface Options extends Gate.Options {
    * around the deployment (`RetryAfter.limitOf`) says otherwise. Defaults to 4 seconds.
    */
   readonly maxWait?: Duration.DurationInput | undefined
+  /** The deployment's name in the metrics of the gate's state. Defaults to none: no metrics. */
+  readonly deployment?: string | undefined
 }
 
 /**
@@ -151,8 +154,11 @@ export interface Admitted<F extends Hinted> {
  * @category models
  */
 export interface Service {
-  /** The gate of a deployment, whose key is unique in the program: its endpoint and name, say. */
-  readonly controller: (key: string) => Effect.Effect<Controller, ConfigError.ConfigError>
+  /**
+   * The gate of a deployment, whose key is unique in the program: its endpoint and name, say. `deployment`: its name in
+   * metrics.
+   */
+  readonly controller: (key: string, deployment?: string) => Effect.Effect<Controller, ConfigError.ConfigError>
 }
 
 /**
@@ -171,6 +177,8 @@ class Waiter {
 class Live implements Controller {
   readonly maxWait: Duration.Duration
   private readonly gate: Gate.Gate<Waiter>
+  private readonly burstMs: number
+  private readonly tokensPerSecond: number
   /** When the running timer rings; Infinity while none runs. */
   private ringsAt = Infinity
   private closed = false
@@ -181,6 +189,8 @@ class Live implements Controller {
     private readonly origin: bigint,
     private readonly timer: FiberHandle.FiberHandle<void>
   ) {
+    this.burstMs = options.burstMs ?? Gate.defaultBurstMs
+    this.tokensPerSecond = options.tokensPerSecond
     this.maxWait = Duration.decode(options.maxWait ?? "4 seconds")
     this.gate = Gate.make(options)
   }
@@ -224,6 +234,14 @@ class Live implements Controller {
 
   get snapshot(): Effect.Effect<Gate.Snapshot> {
     return Effect.clockWith((clock) => Effect.sync(() => this.gate.snapshot(this.now(clock))))
+  }
+
+  /** The state, as metrics have it. */
+  state(clock: Clock.Clock): Metrics.GateState {
+    const { fullForMs, pace, waiting } = this.gate.snapshot(this.now(clock))
+    // Between a bucket that is empty and one that is full lies as much drain as the bucket holds.
+    const utilization = this.burstMs > 0 ? Math.max(0, 1 + fullForMs / this.burstMs) : fullForMs > 0 ? 1 : 0
+    return { queueDepth: waiting, utilization, pace: pace * this.tokensPerSecond }
   }
 
   /** Lets every waiting call go elsewhere: nobody will wake them any more. */
@@ -331,10 +349,17 @@ export const make = (options: Options): Effect.Effect<Controller, ConfigError.Co
   Effect.gen(function* () {
     yield* check(options)
     const timer = yield* FiberHandle.make<void>()
-    const origin = yield* Clock.currentTimeNanos
+    const clock = yield* Clock.clockWith(Effect.succeed)
+    const origin = clock.unsafeCurrentTimeNanos()
     // Registered after the timer's own finalizer, so run before it.
     return yield* Effect.acquireRelease(
-      Effect.sync(() => new Live(options, origin, timer)),
+      Effect.sync(() => {
+        const live = new Live(options, origin, timer)
+        if (options.deployment !== undefined) {
+          Metrics.gate({ deployment: options.deployment, read: () => live.state(clock) })
+        }
+        return live
+      }),
       (live) => live.close
     )
   })
@@ -387,6 +412,8 @@ export const layer = (options: Options): Layer.Layer<Admission, ConfigError.Conf
     Effect.gen(function* () {
       yield* check(options)
       const gates = yield* keyed
-      return { controller: (key) => gates(key, options) }
+      return {
+        controller: (key, deployment) => gates(key, deployment === undefined ? options : { ...options, deployment })
+      }
     })
   )

@@ -10,14 +10,18 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import { dual } from "effect/Function"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type { Attempt, Kind } from "./Attempt.js"
 import { CallSettings } from "./CallSettings.js"
+import * as Log from "./internal/log.js"
 import { toMillis, toNanos } from "./internal/time.js"
+import * as Metrics from "./Metrics.js"
 import { attributes, events } from "./Telemetry.js"
 
 /**
@@ -128,13 +132,21 @@ export interface Service {
   readonly recordUsage: (usage: Usage | undefined) => void
   /** What was recorded since the last time it was asked for. */
   readonly takeUsage: () => Usage | undefined
-  readonly record: (leaf: object, attempt: Attempt) => void
+  /** An attempt begins; until the next one, what it takes goes to `metrics`. Returns what to run when it has ended. */
+  readonly recordSent: (metrics: Metrics.Deployment) => () => void
+  /** `errorType`: where it failed, as its span has it. */
+  readonly record: (leaf: object, attempt: Attempt, errorType: string | undefined) => void
   readonly recordWait: (nanos: bigint) => void
   /** Whether a later deployment than the first has taken over. */
   readonly fellBack: boolean
   /** `fellBack`: where the retry goes back to. */
-  readonly recordRetry: (now: bigint, deployment: string, wait: Duration.Duration, fellBack: boolean) => void
-  readonly recordFallback: (now: bigint, from: string, to: string, error: unknown) => void
+  readonly recordRetry: (
+    now: bigint,
+    deployment: string,
+    wait: Duration.Duration,
+    fellBack: boolean
+  ) => Effect.Effect<void>
+  readonly recordFallback: (now: bigint, from: string, to: string, error: unknown) => Effect.Effect<void>
 }
 
 /**
@@ -159,6 +171,7 @@ class State implements Service {
   private waitedNanos = 0n
   fellBack = false
   reply: Reply = {}
+  private metrics: Metrics.Deployment | undefined = undefined
   private usage: Usage | undefined = undefined
   private counted: { readonly by: CountTokens; readonly demand: Demand | undefined } | undefined = undefined
 
@@ -166,6 +179,7 @@ class State implements Service {
     readonly startedAt: bigint,
     readonly deadline: Option.Option<bigint>,
     readonly span: Tracer.Span,
+    private readonly tags: Metrics.Tags,
     readonly once: boolean,
     private readonly demanded: ((count: CountTokens) => Demand) | undefined
   ) {}
@@ -184,8 +198,15 @@ class State implements Service {
     this.reply = reply
   }
 
+  recordSent(metrics: Metrics.Deployment): () => void {
+    this.metrics = metrics
+    metrics.sent(this.tags)
+    return () => metrics.ended(this.tags)
+  }
+
   recordUsage(usage: Usage | undefined): void {
     this.usage = usage
+    if (usage !== undefined) this.metrics?.tokens(usage, this.tags)
   }
 
   takeUsage(): Usage | undefined {
@@ -194,9 +215,11 @@ class State implements Service {
     return usage
   }
 
-  record(leaf: object, attempt: Attempt): void {
+  record(leaf: object, attempt: Attempt, errorType: string | undefined): void {
+    const recorded = { ...attempt, ...this.reply }
     this.sent.set(leaf, this.sentBy(leaf) + 1)
-    this.attempts.push({ ...attempt, ...this.reply })
+    this.attempts.push(recorded)
+    this.metrics?.attempt(recorded, errorType, this.tags)
     this.reply = {}
   }
 
@@ -204,21 +227,43 @@ class State implements Service {
     this.waitedNanos += nanos
   }
 
-  recordRetry(now: bigint, deployment: string, wait: Duration.Duration, fellBack: boolean): void {
+  recordRetry(now: bigint, deployment: string, wait: Duration.Duration, fellBack: boolean): Effect.Effect<void> {
     this.fellBack = fellBack
-    this.span.event(events.retry, now, {
+    return this.decided(events.retry, LogLevel.Debug, now, {
       [attributes.deployment]: deployment,
       [attributes.waitPlannedMs]: Duration.toMillis(wait)
     })
   }
 
-  recordFallback(now: bigint, from: string, to: string, error: unknown): void {
-    this.fellBack = true
-    this.span.event(events.fallback, now, {
-      [attributes.fallbackFrom]: from,
-      [attributes.fallbackTo]: to,
-      [attributes.errorType]: nameOf(error)
+  recordFallback(now: bigint, from: string, to: string, error: unknown): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.fellBack = true
+      return this.decided(events.fallback, LogLevel.Info, now, {
+        [attributes.fallbackFrom]: from,
+        [attributes.fallbackTo]: to,
+        [attributes.errorType]: nameOf(error)
+      })
     })
+  }
+
+  private decided(
+    event: string,
+    level: LogLevel.LogLevel,
+    now: bigint,
+    what: Record<string, unknown>
+  ): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.span.event(event, now, what)
+      return Log.write(this.span, level, event, () => ({
+        ...what,
+        [attributes.elapsedMs]: toMillis(now - this.startedAt),
+        [attributes.responseMs]: this.responses
+      }))
+    })
+  }
+
+  private get responses(): string {
+    return this.attempts.map(({ durationMs }) => Math.round(durationMs)).join(",")
   }
 
   get waitedMs(): number {
@@ -230,34 +275,47 @@ class State implements Service {
     return this.waitedNanos > 0n ? "served_after_wait" : "served"
   }
 
-  annotate(exit: Exit.Exit<unknown, unknown>): void {
+  /** The call has ended. */
+  end(exit: Exit.Exit<unknown, unknown>, now: bigint, metrics: Metrics.Calls): Effect.Effect<void> {
     const last = this.attempts.at(-1)
-    this.span.attribute(attributes.attempts, this.attempts.length)
-    this.span.attribute(attributes.waitedMs, this.waitedMs)
-    if (Exit.isSuccess(exit)) {
-      this.span.attribute(attributes.outcome, this.outcome)
-      if (last !== undefined) {
-        this.span.attribute(attributes.servedBy, last.kind)
-        this.span.attribute(attributes.deployment, last.deployment)
-      }
-    } else if (Cause.isInterruptedOnly(exit.cause)) {
-      this.span.attribute(attributes.outcome, "interrupted")
-    } else {
-      this.span.attribute(attributes.outcome, "failed")
-      this.span.attribute(
-        attributes.errorType,
-        Option.match(Cause.failureOption(exit.cause), { onNone: () => "defect", onSome: nameOf })
-      )
+    const answered = Exit.isSuccess(exit)
+    const interrupted = !answered && Cause.isInterruptedOnly(exit.cause)
+    const outcome = answered ? this.outcome : interrupted ? "interrupted" : "failed"
+    const errorType =
+      answered || interrupted
+        ? undefined
+        : Option.match(Cause.failureOption(exit.cause), { onNone: () => "defect", onSome: nameOf })
+    const totalMs = toMillis(now - this.startedAt)
+    const what = {
+      [attributes.attempts]: this.attempts.length,
+      [attributes.waitedMs]: this.waitedMs,
+      [attributes.outcome]: outcome,
+      ...(answered && last !== undefined
+        ? { [attributes.servedBy]: last.kind, [attributes.deployment]: last.deployment }
+        : {}),
+      ...(errorType === undefined ? {} : { [attributes.errorType]: errorType })
     }
+    for (const [key, value] of Object.entries(what)) this.span.attribute(key, value)
+    metrics.ended({ outcome, errorType, waitedMs: this.waitedMs, totalMs }, this.tags)
+    return Log.write(this.span, LogLevel.Debug, events.call, () => ({
+      ...what,
+      [attributes.elapsedMs]: totalMs,
+      [attributes.responseMs]: this.responses
+    }))
   }
 }
+
+// Of an operation that gives none of its own: made when there is one.
+let shared: Metrics.Calls | undefined
+const sharedMetrics = (): Metrics.Calls => (shared ??= Metrics.calls({ labels: {} }))
 
 /**
  * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}. Both last until the enclosing
  * Scope closes, so that a stream's root span ends with the stream; if `self` fails, until then.
  *
  * The call's clock starts here. `CallSettings.withDeadline` is read here, once. `demand` is asked for only where a
- * deployment has admission. `once` says that the request must not run twice; it defaults to false.
+ * deployment has admission. `once` says that the request must not run twice; it defaults to false. When the Scope closes,
+ * the call is counted in `metrics` (`Metrics.calls`; defaults to metrics without labels) and logged at debug level.
  *
  * @since 0.1.0
  * @category constructors
@@ -267,6 +325,7 @@ export const run: {
     readonly name: string
     readonly attributes: Record<string, unknown>
     readonly demand?: ((count: CountTokens) => Demand) | undefined
+    readonly metrics?: Metrics.Calls | undefined
     readonly once?: boolean | undefined
   }): <A, E, R>(
     self: Effect.Effect<A, E, R>
@@ -277,6 +336,7 @@ export const run: {
       readonly name: string
       readonly attributes: Record<string, unknown>
       readonly demand?: ((count: CountTokens) => Demand) | undefined
+      readonly metrics?: Metrics.Calls | undefined
       readonly once?: boolean | undefined
     }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
@@ -288,6 +348,7 @@ export const run: {
       readonly name: string
       readonly attributes: Record<string, unknown>
       readonly demand?: ((count: CountTokens) => Demand) | undefined
+      readonly metrics?: Metrics.Calls | undefined
       readonly once?: boolean | undefined
     }
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
@@ -304,10 +365,15 @@ export const run: {
           scope
         )
         const settings = yield* CallSettings
-        const startedAt = yield* Clock.currentTimeNanos
+        const tags = yield* FiberRef.get(FiberRef.currentMetricLabels)
+        const clock = yield* Clock.clockWith(Effect.succeed)
+        const startedAt = clock.unsafeCurrentTimeNanos()
         const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
-        const state = new State(startedAt, deadline, span, options.once ?? false, options.demand)
-        yield* Scope.addFinalizerExit(scope, (exit) => Effect.sync(() => state.annotate(exit)))
+        const state = new State(startedAt, deadline, span, tags, options.once ?? false, options.demand)
+        const metrics = options.metrics ?? sharedMetrics()
+        yield* Scope.addFinalizerExit(scope, (exit) =>
+          Effect.suspend(() => state.end(exit, clock.unsafeCurrentTimeNanos(), metrics))
+        )
         return yield* restore(self).pipe(
           Effect.provideService(Call, state),
           Effect.provideService(Scope.Scope, scope),

@@ -151,6 +151,14 @@ export interface Gate<A> {
   readonly snapshot: (now: number) => Snapshot
 }
 
+/**
+ * The default of {@link Options.burstMs}.
+ *
+ * @since 0.1.0
+ * @category defaults
+ */
+export const defaultBurstMs = 60_000
+
 // A review this close to a call's latest instant would come too late to be of use.
 const closestReviewMs = 25
 
@@ -199,7 +207,7 @@ class Machine<A> implements Gate<A> {
   private inFlight = 0
 
   constructor(options: Options) {
-    this.bucket = new Bucket(options.tokensPerSecond, options.burstMs ?? 60_000, options.size !== "exact")
+    this.bucket = new Bucket(options.tokensPerSecond, options.burstMs ?? defaultBurstMs, options.size !== "exact")
     this.maxWaiting = options.maxWaiting ?? 100_000
   }
 

@@ -25,6 +25,7 @@ import type { Passage } from "./internal/passage.js"
 import * as Passages from "./internal/passage.js"
 import { WaitLimit } from "./internal/waitLimit.js"
 import { sleepUntil, toMillis, toNanos } from "./internal/time.js"
+import * as Metrics from "./Metrics.js"
 import type { Retryable } from "./Recovery.js"
 import { isRecoverable, isRetryable } from "./Recovery.js"
 import { limitOf, shortestWait } from "./RetryAfter.js"
@@ -142,6 +143,8 @@ export interface Options<Target, F extends Failure, E> {
   readonly timeout: Duration.Duration
   /** The gate that attempts wait at. Defaults to none: they are sent at once. */
   readonly admission?: Admission.Admitted<F> | undefined
+  /** What tokens cost, for the estimate in the metrics. Defaults to no estimate. */
+  readonly prices?: Metrics.Prices | undefined
   /** Attributes of every attempt's span. */
   readonly attributes: Record<string, unknown>
   /** What an attempt that was cut off failed with, given what had come of its reply. */
@@ -175,6 +178,7 @@ const failureAttributes = (failure: Failure): Record<string, unknown> => ({
  */
 export const make = <Target, F extends Failure, E>(options: Options<Target, F, E>): Runner<Target, F, E> => {
   const { deployment, kind, model, target } = options
+  const metrics = Metrics.deployment(options)
 
   const limitOf = (call: Call["Type"], now: bigint): readonly [Cut, Duration.Duration] => {
     const left = Option.map(call.deadline, (deadline) => Duration.nanos(deadline > now ? deadline - now : 0n))
@@ -230,18 +234,23 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
         }),
         scope
       )
+      yield* Scope.addFinalizer(scope, Effect.sync(call.recordSent(metrics)))
       const record = (outcome: string, failure: Failure | undefined) =>
-        call.record(runner, {
-          number,
-          deployment,
-          kind,
-          outcome,
-          ...(failure === undefined || Option.isNone(failure.retryAfter)
-            ? {}
-            : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
-          startedMs: toMillis(startedAt - call.startedAt),
-          durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
-        })
+        call.record(
+          runner,
+          {
+            number,
+            deployment,
+            kind,
+            outcome,
+            ...(failure === undefined || Option.isNone(failure.retryAfter)
+              ? {}
+              : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
+            startedMs: toMillis(startedAt - call.startedAt),
+            durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
+          },
+          failure?.errorType
+        )
 
       const exit = yield* restore(
         limited(
@@ -263,7 +272,9 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
           return Exit.fail(toError(call, failure))
         },
         onRight: (cause) => {
-          record(Cause.isInterruptedOnly(cause) ? "interrupted" : "defect", undefined)
+          const outcome = Cause.isInterruptedOnly(cause) ? "interrupted" : "defect"
+          record(outcome, undefined)
+          span.attribute(attributes.errorType, outcome)
           return Exit.failCause(cause)
         }
       })
@@ -362,7 +373,7 @@ export const retry: {
         const planned = Duration.max(delay, shortestWait(error))
         const notBefore = now + toNanos(planned)
         if (Option.exists(call.deadline, (deadline) => notBefore >= deadline)) return yield* Effect.fail<E>(error)
-        call.recordRetry(now, self.primary.deployment, planned, fellBack)
+        yield* call.recordRetry(now, self.primary.deployment, planned, fellBack)
         const hinted = Option.exists(error.retryAfter, (hint) => Duration.lessThanOrEqualTo(planned, hint))
         const reason = Option.isSome(error.retryAfter) ? "retry-after" : "backoff"
         return [next, { notBefore, planned, reason, hinted }]
@@ -432,8 +443,8 @@ export const orElse: {
           return Effect.flatMap(Effect.all([Call, Clock.currentTimeNanos]), ([call, now]) => {
             if (Option.exists(call.deadline, (deadline) => now >= deadline)) return Effect.fail(error)
             const from = call.attempts.at(-1)?.deployment ?? self.primary.deployment
-            call.recordFallback(now, from, that.primary.deployment, error)
-            return that.execute(use)
+            const decided = call.recordFallback(now, from, that.primary.deployment, error)
+            return Effect.zipRight(decided, that.execute(use))
           })
         })
     }

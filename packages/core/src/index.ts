@@ -41,6 +41,13 @@ export * as Fallback from "./Fallback.js"
 export * as Gate from "./Gate.js"
 
 /**
+ * Counts calls, requests, waits and tokens.
+ *
+ * @since 0.1.0
+ */
+export * as Metrics from "./Metrics.js"
+
+/**
  * What the policy knows of an error.
  *
  * @since 0.1.0
@@ -62,7 +69,7 @@ export * as RetryAfter from "./RetryAfter.js"
 export * as Runner from "./Runner.js"
 
 /**
- * The names of Spillway's own spans, attributes and events.
+ * The names of Spillway's own spans, attributes, events, metrics and labels.
  *
  * @since 0.1.0
  */

@@ -219,6 +219,7 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
 
       const streamed = Effect.map(
         Operation.begin<unknown>(watched(runner), {
+          name: nameOf(parsed),
           request,
           protocol: (reply, target) =>
             tolerant(

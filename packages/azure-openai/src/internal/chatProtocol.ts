@@ -80,6 +80,7 @@ export class ChatProtocol implements Protocol<ChatChunk> {
       [attributes.finishReasons]:
         this.finish.size === 0 ? undefined : [...this.finish.values()].map((finish) => finish ?? "none").join(","),
       [attributes.inputTokens]: this.counted?.prompt_tokens,
+      [attributes.cachedTokens]: this.counted?.prompt_tokens_details?.cached_tokens || undefined,
       [attributes.outputTokens]: this.counted?.completion_tokens
     }
   }

@@ -88,6 +88,7 @@ export const embeddings = (request: EmbeddingsRequest): Effect.Effect<Embeddings
           [attributes.inputTokens]: answer.usage?.prompt_tokens
         })
       )
+      yield* Operation.recordUsage(answer.usage)
       const served = yield* Call.served(runner.primary)
       return { vectors, inputTokens: answer.usage?.prompt_tokens, model: answer.model, served }
     }).pipe(Operation.call(runner, "embeddings", {}), Effect.scoped)

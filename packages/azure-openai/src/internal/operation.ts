@@ -1,6 +1,8 @@
 import { Call, Telemetry } from "@spillway/core"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
 import * as Scope from "effect/Scope"
@@ -9,8 +11,10 @@ import type { CallError, StreamBroken } from "../CallError.js"
 import type { Deployment, Service } from "../Deployment.js"
 import * as Reply from "../Reply.js"
 import type { Opened, Request, Target } from "../Target.js"
-import { attributes, values } from "../Telemetry.js"
+import { attributes, Content, values } from "../Telemetry.js"
 import * as Tokens from "../Tokens.js"
+import * as CallMetrics from "./callMetrics.js"
+import * as Contents from "./content.js"
 import type { Protocol } from "./eventStream.js"
 import * as EventStream from "./eventStream.js"
 
@@ -30,6 +34,7 @@ export const call = (
   options?: { readonly once?: boolean; readonly body?: Readonly<Record<string, unknown>> }
 ) =>
   Call.run({
+    metrics: CallMetrics.of(name, runner.primary.model),
     once: options?.once,
     demand: options?.body === undefined ? undefined : Tokens.demand(options.body),
     name: `${name} ${runner.primary.model}`,
@@ -42,9 +47,13 @@ export const call = (
     }
   })
 
-/** Tells admission what the reply says the request took. @internal */
+/** Tells admission and metrics what the reply says the request took. @internal */
 export const recordUsage = (usage: unknown): Effect.Effect<void, never, Call.Call> =>
   Effect.map(Call.Call, (call) => call.recordUsage(Tokens.used(usage)))
+
+/** What was asked or answered, onto the call's span, for who asks for it. @internal */
+export const content = (attributes: () => Record<string, unknown>): Effect.Effect<void> =>
+  Effect.flatMap(Content, (wanted) => (wanted ? Effect.annotateCurrentSpan(defined(attributes())) : Effect.void))
 
 /** A failure of the call that no attempt came to. @internal */
 export const fail = (runner: Service, failure: Reply.Failure): Effect.Effect<never, CallError, Call.Call> =>
@@ -95,7 +104,12 @@ export interface Begun<A> {
  */
 export const begin = <A>(
   runner: Service,
-  options: { readonly request: Request; readonly protocol: (reply: Opened, target: Target) => Protocol<A> }
+  options: {
+    /** The operation's name, as its call has it. */
+    readonly name: string
+    readonly request: Request
+    readonly protocol: (reply: Opened, target: Target) => Protocol<A>
+  }
 ): Effect.Effect<Begun<A>, CallError, Call.Call | Scope.Scope> =>
   Effect.gen(function* () {
     const call = yield* Call.Call
@@ -109,12 +123,23 @@ export const begin = <A>(
         return { begun, protocol, reply, span, target }
       }).pipe(Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Reply.cutOff("timeout", {}) }))
     )
+    const [now, wanted, tags] = yield* Effect.all([
+      Clock.currentTimeNanos,
+      Content,
+      FiberRef.get(FiberRef.currentMetricLabels)
+    ])
+    const toFirst = Number(now - call.startedAt) / 1e9
+    CallMetrics.of(options.name, runner.primary.model).timeToFirstChunk.unsafeUpdate(toFirst, tags)
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         // The attempt's scope, where admission settles, closes after this one.
         call.recordUsage(Tokens.used(protocol.usage()))
         if (Option.isNone(root)) return
-        for (const [key, value] of Object.entries(defined(protocol.attributes()))) root.value.attribute(key, value)
+        const answer: Record<string, unknown> = { ...protocol.attributes(), [attributes.timeToFirstChunk]: toFirst }
+        const said = wanted
+          ? { [attributes.outputMessages]: Contents.outputText(protocol.text(), answer[attributes.finishReasons]) }
+          : {}
+        for (const [key, value] of Object.entries(defined({ ...answer, ...said }))) root.value.attribute(key, value)
       })
     )
     const served = yield* Call.served(runner.primary)

@@ -174,6 +174,7 @@ export const beginResponseStream = (
       Operation.valid(runner, () => validateStream(request), requestAttributes),
       (valid) =>
         Operation.begin(runner, {
+          name: "chat",
           request: {
             method: "POST",
             operation: "responses",

@@ -5,7 +5,11 @@ import type * as Help from "../Help.js"
 
 const json = Options.boolean("json").pipe(Options.withDescription("Print the numbers as one JSON object"))
 
-export const demo = Command.make("demo", { json }, (options) =>
+const trace = Options.boolean("trace").pipe(
+  Options.withDescription("Show on standard error what every call did when, as trees of spans")
+)
+
+export const demo = Command.make("demo", { json, trace }, (options) =>
   Effect.flatMap(
     Effect.promise(() => import("../demo/Demo.js")),
     ({ run }) => run(options)

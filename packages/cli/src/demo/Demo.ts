@@ -13,6 +13,7 @@ import { Failed, type Misuse } from "../Failure.js"
 import * as LoopbackServer from "../LoopbackServer.js"
 import * as Progress from "../Progress.js"
 import * as SpanCollector from "../SpanCollector.js"
+import * as SpanTree from "../SpanTree.js"
 import * as Style from "../Style.js"
 import * as Burst from "./Burst.js"
 import * as Report from "./Report.js"
@@ -26,7 +27,8 @@ const at = (endpoint: string, deployment: string): Deployment.Options => ({
   model: Scenario.model
 })
 
-const standard = (endpoint: string) => Deployment.standard(at(endpoint, Scenario.deployments.standard))
+const standard = (endpoint: string) =>
+  Deployment.standard({ ...at(endpoint, Scenario.deployments.standard), prices: Scenario.prices })
 
 /** The policy the calls go through. */
 export const chat = (endpoint: string) =>
@@ -75,16 +77,20 @@ const burst = Effect.gen(function* () {
 const page: Report.Page = { style: Style.stdout, width: process.stdout.isTTY ? process.stdout.columns : 100 }
 
 /** Plays the scenario and reports. Fails when a call failed. */
-export const run = (options: { readonly json: boolean }): Effect.Effect<void, Failed | Misuse> =>
+export const run = (options: {
+  readonly json: boolean
+  readonly trace: boolean
+}): Effect.Effect<void, Failed | Misuse> =>
   Effect.gen(function* () {
-    const collector = yield* Environment.collector
+    const exports = yield* Environment.exports
     yield* Effect.gen(function* () {
       const { results, spans, tookMs } = yield* burst
+      if (options.trace) yield* Console.error(`${SpanTree.renderAll(spans)}\n`)
       const failures = Report.failures(results)
       if (failures.length > 0) yield* Console.error(failures.join("\n"))
       yield* Console.log(
         options.json ? JSON.stringify(Summary.make(results)) : Report.render(results, spans, tookMs, page)
       )
       if (failures.length > 0) yield* new Failed()
-    }).pipe(Effect.provide(Exporter.layer(collector)))
+    }).pipe(Effect.provide(Exporter.layer(exports)))
   })

@@ -66,16 +66,13 @@ export interface Page {
   readonly width: number
 }
 
-// Columns of a tree besides its time line.
-const treeWidth = 66
-
 const tree = (title: string, outcome: Call.Outcome, spans: ReadonlyArray<Tracer.Span>, { style, width }: Page) =>
   Option.match(example(outcome, spans), {
     onNone: () => [],
     onSome: (root) => [
       "",
       style.bold(title),
-      SpanTree.render(root, spans, { style, lineWidth: Math.max(8, Math.min(32, width - treeWidth)) })
+      SpanTree.render(root, spans, { style, lineWidth: SpanTree.lineWidthOn(width) })
     ]
   })
 

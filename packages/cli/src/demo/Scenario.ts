@@ -33,6 +33,9 @@ export const deployments = { provisioned: "gpt-4o-ptu", standard: "gpt-4o" } as 
 /** The model behind both. */
 export const model = "gpt-4o"
 
+/** What Standard's tokens cost, in US dollars for a million: an example, in the order of what such a model costs. */
+export const prices = { input: 2.5, cachedInput: 1.25, output: 10 } as const
+
 const ptus = 15
 const windowSeconds = 4
 const { inputTokensPerMinutePerPtu, outputWeight } = Model.findOrGeneric(model)
