@@ -25,6 +25,6 @@ export default defineConfig({
     pool: "forks",
     isolate: false,
     poolOptions: { forks: { minForks: 2, maxForks: 2 } },
-    testTimeout: 20_000
+    testTimeout: 60_000
   }
 })

@@ -80,6 +80,8 @@ describe("chat", () => {
   test("its errors are caught by tag, one by one", () => {
     const rest = call.pipe(Effect.catchTags({ RateLimited: () => Effect.void, Unavailable: () => Effect.void }))
     expect<Effect.Effect.Error<typeof rest>["_tag"]>().type.toBe<
+      | "Saturated"
+      | "OutcomeUnknown"
       | "PromptTooLong"
       | "Malformed"
       | "ContentFiltered"

@@ -31,7 +31,7 @@ export const attributes = {
   attempt: "spillway.attempt",
   /** Attempt: the server's hint in milliseconds. */
   retryAfterMs: "spillway.retry_after_ms",
-  /** Wait: `retry-after` or `backoff`. */
+  /** Wait: `queue` (in line for admission, before the first attempt), `retry-after` or `backoff`. */
   waitReason: "spillway.wait.reason",
   /** Wait: how long it was meant to be, in milliseconds. */
   waitPlannedMs: "spillway.wait.planned_ms",

@@ -192,6 +192,43 @@ describe("Gate", () => {
     assert.deepStrictEqual(said(gate.tick(200)), ["Send 1"])
   })
 
+  it("eases into what a quiet time has saved up, so that a refusal is back before all of a crowd is sent", () => {
+    const gate = strict({ burstMs: 60_000 })
+    const crowd = [1, 2, 3, 4, 5].flatMap((n) => said(gate.submit(call(String(n), { cost: 4000, latest: 1100 }), 1000)))
+
+    // 10 s of drain in 50 ms are 4 s in 20 ms. The others are expected within the second that they can wait, for there is room.
+    assert.deepStrictEqual(crowd, ["Send 1", "Send 2", "Send 3"])
+    assert.strictEqual(gate.wakeAt, 1010)
+    assert.deepStrictEqual(said(gate.tick(1010)), ["Send 4"])
+    assert.deepStrictEqual(said(gate.tick(1030)), ["Send 5"])
+  })
+
+  it("comes near the pace it was refused at slowly, and leaves it behind quickly", () => {
+    const gate = strict({ size: "estimated" })
+    const pace = () => gate.snapshot(0).pace
+    let now = 0
+    let order = 0
+    const advance = () => gate.tick((now = gate.wakeAt))
+    const refused = call(String(++order), { latest: 1e9 })
+    gate.submit(refused, 0)
+    for (let n = 0; n < 400; n++) gate.submit(call(String(++order), { latest: 1e9 }), 0)
+    gate.throttled(refused, 10, 100)
+    assert.strictEqual(pace(), 0.9)
+    for (let n = 0; n < 25; n++) advance()
+    assert.approximately(pace(), 1, 1e-9)
+
+    const steps = Array.from({ length: 300 }, () => {
+      const before = pace()
+      advance()
+      return [before, pace() / before - 1] as const
+    })
+    // Refused at 1: 15 hundredths of the growth beside it, all of it from 1.1 on.
+    assert.approximately(steps[0]?.[1] ?? 0, 0.00045, 1e-9)
+    const far = steps.find(([before]) => before > 1.1)
+    assert.approximately(far?.[1] ?? 0, 0.003, 1e-9)
+    assert.isAbove(now, 0)
+  })
+
   it("a turn that nobody takes goes to the next", () => {
     const gate = strict()
     const first = call("1")

@@ -7,6 +7,7 @@
  */
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
@@ -15,7 +16,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as EmulatorConfig from "./EmulatorConfig.js"
@@ -60,7 +61,7 @@ export interface Service {
  */
 export type ScriptedConfig = Pick<
   EmulatorConfig.EmulatorConfig,
-  "apiKeys" | "entra" | "region" | "seed" | "recordedRequests"
+  "apiKeys" | "entra" | "region" | "seed" | "maxBodyBytes" | "recordedRequests"
 >
 
 /**
@@ -145,6 +146,7 @@ const frontOptions = (config: ScriptedConfig): Front.Options => ({
   entra: config.entra,
   region: config.region ?? "East US",
   seed: String(config.seed ?? "spillway"),
+  maxBodyBytes: config.maxBodyBytes ?? 16 * 1024 * 1024,
   recordedRequests: config.recordedRequests ?? 10_000
 })
 
@@ -167,7 +169,8 @@ const make = (
 
 const makeApp = (exchange: Service["exchange"]): Service["app"] =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-    Effect.flatMap(request.text, (body) =>
+    // The limit is the emulator's own, so that what is over it gets a reply.
+    Effect.flatMap(HttpIncomingMessage.withMaxBodySize(request.text, Option.none()), (body) =>
       exchange({
         method: request.method,
         url: request.url,
@@ -212,7 +215,7 @@ const makeApp = (exchange: Service["exchange"]): Service["app"] =>
  */
 export const layerClient: Layer.Layer<HttpClient.HttpClient, never, Emulator> = Layer.effect(
   HttpClient.HttpClient,
-  Effect.map(Emulator, ({ exchange }) => Client.make(exchange))
+  Effect.zipWith(Emulator, Effect.runtime<never>(), ({ exchange }, runtime) => Client.make(exchange, runtime))
 )
 
 /**

@@ -205,6 +205,8 @@ export const EmulatorConfig = Schema.Struct({
   entra: optional(Entra),
   /** Seed of ids and of latency's jitter; the same seed and the same requests in the same order give the same replies. Defaults to `spillway`. */
   seed: optional(Schema.Union(Schema.String, Schema.Number)),
+  /** The longest body that is taken, in bytes; longer ones are refused with 413. Defaults to 16 MiB. */
+  maxBodyBytes: optional(PositiveInt),
   /** How many requests are kept for {@link Emulator.Service.requests}, the newest ones. Defaults to 10 000. */
   recordedRequests: optional(PositiveInt),
   /**

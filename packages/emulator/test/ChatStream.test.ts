@@ -1,7 +1,9 @@
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Emulator, type EmulatorConfig } from "@spillway/emulator"
-import { Effect, Exit, Fiber, Option, Scope, Stream, TestClock } from "effect"
+import { Effect, Exit, Fiber, Option, Schedule, Scope, Stream, TestClock } from "effect"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { dated, inProcess, log, prompt, send, v1 } from "./support/calls.js"
 import { events, open, openChat, pieces, said } from "./support/streams.js"
 
@@ -296,6 +298,25 @@ describe("a stream and the deployment's capacity", () => {
       assert.strictEqual(yield* emulator.inFlight, 0)
       assert.strictEqual(yield* utilization, (1000 + 4 * 1 - 150) / 1000)
     }).pipe(Effect.provide(resource))
+  )
+
+  it.live("ends when a response that nobody reads is collected", () =>
+    Effect.gen(function* () {
+      const { inFlight } = yield* Emulator.Emulator
+      yield* Effect.forEach([1, 2, 3], () => openChat("ptu", question), { discard: true })
+      assert.strictEqual(yield* inFlight, 3)
+
+      setFlagsFromString("--expose-gc")
+      const collect = Effect.sync(() => runInNewContext("gc")() as void)
+      yield* Effect.zipRight(collect, inFlight).pipe(
+        Effect.repeat({ until: (count) => count === 0, schedule: Schedule.spaced("20 millis") }),
+        Effect.timeout("10 seconds")
+      )
+    }).pipe(
+      Effect.provide(
+        inProcess({ deployments: [{ name: "ptu", kind: "standard", model: "gpt-4o", latency: { firstTokenMs: 1 } }] })
+      )
+    )
   )
 
   it.effect("keeps its pace when its reader is slow, and waits for no one", () =>

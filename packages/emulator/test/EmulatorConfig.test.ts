@@ -42,7 +42,7 @@ describe("EmulatorConfig", () => {
           colour: "blue"
         }),
         [
-          'colour: is unexpected, expected: "region" | "apiKeys" | "entra" | "seed" | "recordedRequests" | "spilloverHeaders" | "deployments" | "faults"',
+          'colour: is unexpected, expected: "region" | "apiKeys" | "entra" | "seed" | "maxBodyBytes" | "recordedRequests" | "spilloverHeaders" | "deployments" | "faults"',
           "region: must not be empty",
           "deployments[0].ptus: must be a whole number above 0",
           "deployments[0].windowSeconds: must be a number above 0",

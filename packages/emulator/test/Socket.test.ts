@@ -109,6 +109,30 @@ describe("behind a socket", () => {
     )
   )
 
+  it.live("a body over the limit is refused with its length, one of a dozen megabytes is not", () =>
+    Effect.gen(function* () {
+      const baseUrl = yield* url
+      const [large, larger] = yield* Effect.all(
+        [12, 17].map((megabytes) =>
+          v1("s", { messages: [{ role: "system", content: "x".repeat(megabytes * 1024 * 1024) }] }, { baseUrl })
+        )
+      )
+
+      assert.strictEqual(large?.status, 400)
+      assert.match(JSON.stringify(large?.body), /resulted in 3145729 tokens/)
+      assert.strictEqual(larger?.status, 413)
+      assert.match(JSON.stringify(larger?.body), /At most 16777216 bytes/)
+    }).pipe(
+      Effect.provide(
+        server(
+          Emulator.layer({
+            deployments: [{ name: "s", kind: "standard", model: "gpt-4o", tokensPerMinute: 100_000_000 }]
+          })
+        ).pipe(Layer.merge(NodeHttpClient.layerUndici))
+      )
+    )
+  )
+
   it.live("a caller that hangs up frees its place", () =>
     Effect.gen(function* () {
       const emulator = yield* Emulator.Emulator

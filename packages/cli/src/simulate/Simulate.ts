@@ -22,7 +22,8 @@ const reasons: Record<string, string> = {
 const readTrace = (path: string): Effect.Effect<Scenario.Traffic, Misuse, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const trace = yield* Trace.parse(fs.stream(path)).pipe(
+    const trace = yield* Trace.parse(fs.stream(path, { chunkSize: 1 << 20 })).pipe(
+      Progress.show(() => `reading ${path}`),
       Effect.mapError((error) => {
         switch (error._tag) {
           case "InvalidTrace":

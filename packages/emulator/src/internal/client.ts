@@ -7,6 +7,7 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as UrlParams from "@effect/platform/UrlParams"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Inspectable from "effect/Inspectable"
@@ -22,7 +23,8 @@ import type * as Wire from "../Wire.js"
  * and where nobody reads it, when the platform's client gives the response up: with the scope of the request, or when it is collected.
  */
 export const make = (
-  exchange: (request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped, Scope.Scope>
+  exchange: (request: Wire.Request) => Effect.Effect<Wire.Reply, Wire.Dropped, Scope.Scope>,
+  runtime: Runtime.Runtime<never>
 ): HttpClient.HttpClient =>
   HttpClient.make((request, url, signal) =>
     Effect.uninterruptibleMask((restore) =>
@@ -40,13 +42,14 @@ export const make = (
           ),
           Effect.mapError((cause) => new HttpClientError.RequestError({ request, reason: "Transport", cause })),
           Scope.extend(scope),
+          // What waits in the scope must not know the request's span, which knows the response: it would never be collected.
+          Effect.mapInputContext<never, never>(() => Context.empty()),
           restore,
           Effect.exit
         )
         if (Exit.isFailure(exit) || typeof exit.value.body === "string") {
           yield* Scope.close(scope, exit)
         } else {
-          const runtime = yield* Effect.runtime<never>()
           signal.addEventListener("abort", () => Runtime.runFork(runtime)(Scope.close(scope, exit)), { once: true })
         }
         return yield* Effect.map(exit, (reply) => new ReplyResponse(request, reply))

@@ -11,6 +11,7 @@ import { guid } from "./hash.js"
 import * as InvalidRequest from "./invalidRequest.js"
 import type { Journal } from "./journal.js"
 import * as Route from "./route.js"
+import * as Timed from "./timed.js"
 
 /** A request that has passed the front door: there is such a route, and the caller may use it. */
 interface Admitted {
@@ -52,6 +53,7 @@ export interface Backend {
 export interface Options extends Access.Rules {
   readonly region: string
   readonly seed: string
+  readonly maxBodyBytes: number
   readonly recordedRequests: number
 }
 
@@ -87,6 +89,10 @@ interface Common {
   readonly stamp: (deployment: string | undefined) => (reply: Wire.Reply) => Wire.Reply
 }
 
+// No character is more than three bytes for each of its units, so most bodies need not be encoded to be measured.
+const isTooLarge = (body: string, limit: number): boolean =>
+  body.length * 3 > limit && Timed.encode(body).length > limit
+
 /** What answers a request: the backend, or the reply that turns it away. */
 const admit = (
   options: Options,
@@ -99,6 +105,7 @@ const admit = (
   if (route === undefined) return refuse(ErrorReply.resourceNotFound)
   const denied = Access.denial(request.headers, route.style, options, now)
   if (denied !== undefined) return refuse(denied)
+  if (isTooLarge(request.body, options.maxBodyBytes)) return refuse(InvalidRequest.tooLarge(options.maxBodyBytes))
   const { operation, responseId } = route
   const admitted = {
     id,

@@ -48,6 +48,13 @@ export const invalidJson: Wire.Reply = error(400, {
   code: null
 })
 
+/** 413: the body is longer than the service takes. */
+export const tooLarge = (limit: number): Wire.Reply =>
+  error(413, {
+    code: "RequestEntityTooLarge",
+    message: `The request body is too large. At most ${limit} bytes are accepted.`
+  })
+
 /** 400 under `/openai/v1`: the body names no model, so there is no telling which deployment is meant. */
 export const missingModel: Wire.Reply = error(400, {
   message: "you must provide a model parameter",
