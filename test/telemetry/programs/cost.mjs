@@ -16,6 +16,8 @@ const body = JSON.stringify({
   usage: { prompt_tokens: 9, completion_tokens: 1, total_tokens: 10 }
 })
 
+const headers = { "content-type": "application/json", "content-length": String(body.length) }
+
 const chat = Layer.orDie(
   Deployment.provisioned({
     deployment: "ptu",
@@ -29,9 +31,7 @@ const chat = Layer.orDie(
     Layer.succeed(
       HttpClient.HttpClient,
       HttpClient.make((request) =>
-        Effect.sync(() =>
-          HttpClientResponse.fromWeb(request, new Response(body, { headers: { "content-type": "application/json" } }))
-        )
+        Effect.sync(() => HttpClientResponse.fromWeb(request, new Response(body, { headers })))
       )
     )
   )
