@@ -7,7 +7,7 @@ import { NodeTelemetry } from "@spillway/opentelemetry"
 import { Effect, Layer, ManagedRuntime, Redacted } from "effect"
 import { createServer } from "node:http"
 
-const calls = 2000
+const calls = 500
 const rounds = 10
 const body = JSON.stringify({
   id: "chatcmpl-1",
