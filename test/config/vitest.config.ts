@@ -25,6 +25,8 @@ export default defineConfig({
     pool: "forks",
     isolate: false,
     poolOptions: { forks: { minForks: 2, maxForks: 2 } },
-    testTimeout: 20_000
+    // What a passing test logs tells nobody anything.
+    silent: "passed-only",
+    testTimeout: 60_000
   }
 })

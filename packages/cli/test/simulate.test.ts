@@ -150,7 +150,8 @@ describe("simulate's options", () => {
 const short = ["simulate", "--workload", "steady", "--load", "1.5", "--duration", "10s", "--seeds", "2"]
 const Printed = Schema.parseJson(Schema.Struct({ ...Comparison.Result.fields, sweep: Schema.optional(Sweep.Result) }))
 
-describe("simulate", () => {
+// Each starts a process or two, which takes seconds where others work as well.
+describe("simulate", { timeout: 60_000 }, () => {
   it.scopedLive("prints a table of all policies and the oracle", () =>
     Effect.gen(function* () {
       const { code, stdout } = yield* run(short)

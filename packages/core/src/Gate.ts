@@ -162,6 +162,10 @@ export const defaultBurstMs = 60_000
 // A review this close to a call's latest instant would come too late to be of use.
 const closestReviewMs = 25
 
+// A prediction counts everybody in front, and many of them will be given up themselves: from far away it is too dark, and
+// calls that could wait for a lull would be sent elsewhere before it comes. It is believed from this close on.
+const believedMs = 5000
+
 class Passage<A> extends Place implements Ticket<A>, Charge {
   state: Ticket<A>["state"] = "new"
   delayed = false
@@ -349,7 +353,7 @@ class Machine<A> implements Gate<A> {
     this.giveUpBefore(this.bucket.opensAt, now, actions)
     for (let due = this.line.toReview(now); due !== undefined; due = this.line.toReview(now)) {
       const startsAt = this.startOf(due, now)
-      if (startsAt > due.latest) {
+      if (startsAt > due.latest && due.latest - now <= believedMs) {
         this.giveUp(due, "late", startsAt, actions)
       } else {
         // Halfway to its latest instant: few reviews, and never later than that instant itself.

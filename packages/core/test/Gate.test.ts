@@ -74,6 +74,24 @@ describe("Gate", () => {
     assert.deepStrictEqual(said(gate.tick(150)), ["GiveUp 2"])
   })
 
+  it("believes a prediction only from close by: those in front may be given up before", () => {
+    const gate = strict()
+    const first = call("1")
+    gate.submit(first, 0)
+    gate.completed(first, 0, 100)
+    // A hundred calls in front, 100 ms each: its turn would come at 10 s, and it can wait 8 s.
+    for (let n = 2; n <= 101; n++) gate.submit(call(String(n), { latest: 60_000 }), 0)
+    assert.deepStrictEqual(said(gate.submit(call("999", { latest: 8000 }), 0)), [])
+
+    let toldAt = -1
+    while (toldAt < 0 && gate.wakeAt <= 8000) {
+      const now = gate.wakeAt
+      if (said(gate.tick(now)).includes("GiveUp 999")) toldAt = now
+    }
+    assert.isAtLeast(toldAt, 3000)
+    assert.isBelow(toldAt, 8000)
+  })
+
   it("tells everybody who cannot wait for the server's hint as soon as it comes", () => {
     const gate = strict()
     const first = call("1")

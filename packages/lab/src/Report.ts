@@ -138,7 +138,7 @@ const styles = `
 body { margin: 0; padding: 2.5rem 1.5rem 4rem; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 main { max-width: 1340px; margin: 0 auto; }
-header h1 { margin: 0 0 .35rem; font-size: 1.7rem; letter-spacing: -.01em; }
+header h1 { margin: 0 0 .35rem; overflow-wrap: anywhere; font-size: 1.7rem; letter-spacing: -.01em; }
 header p { margin: 0; color: var(--soft); max-width: 60rem; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem; margin: 1.75rem 0 1rem; }
 .tile, figure, .numbers { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
@@ -150,7 +150,8 @@ header p { margin: 0; color: var(--soft); max-width: 60rem; }
 figure .legend { margin: 0 0 .6rem; font-size: .88rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1rem; }
 figure { margin: 0; padding: 1.1rem 1.3rem 1rem; min-width: 0; }
-figure.wide { grid-column: 1 / -1; }
+figure.wide { grid-column: 1 / -1; overflow-x: auto; }
+figure.wide svg { min-width: 46rem; }
 figcaption h2, .numbers h2 { font-size: 1.02rem; margin: 0; }
 figcaption p, .numbers p { margin: .1rem 0 .9rem; color: var(--soft); font-size: .88rem; }
 figure svg { width: 100%; height: auto; color: var(--ink); }

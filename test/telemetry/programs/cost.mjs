@@ -1,14 +1,22 @@
 // What tracing costs: CPU time per call with spans off, with Effect's own tracer, and exported by the OpenTelemetry SDK; and
 // what the metrics of a call cost by themselves. Rounds are interleaved, the first is dropped, and the median is shown.
+import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { AzureOpenAI, Deployment } from "@spillway/azure-openai"
 import { Metrics } from "@spillway/core"
-import { Emulator, Script } from "@spillway/emulator"
 import { NodeTelemetry } from "@spillway/opentelemetry"
 import { Effect, Layer, ManagedRuntime, Redacted } from "effect"
 import { createServer } from "node:http"
 
-const calls = 400
-const rounds = 8
+const calls = 500
+const rounds = 10
+const body = JSON.stringify({
+  id: "chatcmpl-1",
+  model: "gpt-4o",
+  choices: [{ index: 0, finish_reason: "stop", message: { role: "assistant", content: "hi" } }],
+  usage: { prompt_tokens: 9, completion_tokens: 1, total_tokens: 10 }
+})
+
+const headers = { "content-type": "application/json", "content-length": String(body.length) }
 
 const chat = Layer.orDie(
   Deployment.provisioned({
@@ -18,8 +26,15 @@ const chat = Layer.orDie(
     apiKey: Redacted.make("key")
   })
 ).pipe(
-  Layer.provide(Emulator.layerClient),
-  Layer.provide(Emulator.layerScripted(Script.make({ ptu: [Script.forever(Script.answer({ text: "hi" }))] })))
+  // Answers at once, without a socket or a server: what is left is the client's own work.
+  Layer.provide(
+    Layer.succeed(
+      HttpClient.HttpClient,
+      HttpClient.make((request) =>
+        Effect.sync(() => HttpClientResponse.fromWeb(request, new Response(body, { headers })))
+      )
+    )
+  )
 )
 
 const collector = createServer((request, response) => {
@@ -77,9 +92,7 @@ const perCall = (used.user + used.system) / 100_000
 const print = (line) => process.stdout.write(`${line}\n`)
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
 const medians = times.map(median)
-print(
-  `\nCPU per call, ${calls} calls a round, median of ${rounds - 1} rounds (the emulator's share is in all of them):`
-)
+print(`\nCPU per call, ${calls} calls a round, median of ${rounds - 1} rounds (a transport that answers at once):`)
 variants.forEach(([name], index) => {
   const more = index === 0 ? "" : `  +${(medians[index] - medians[0]).toFixed(0)} µs`
   print(`  ${name.padEnd(28)} ${medians[index].toFixed(0).padStart(6)} µs${more}`)

@@ -20,6 +20,6 @@ export const emulate = Command.make("emulate", { port, config }, (options) =>
     Effect.promise(() => import("../EmulatorServer.js")),
     ({ serve }) => serve(options)
   )
-).pipe(Command.withDescription("Serve an emulated Azure OpenAI resource on this machine until interrupted"))
+).pipe(Command.withDescription("Serve an emulated Azure OpenAI resource until interrupted"))
 
 export const help: Help.Entry = { name: "emulate", descriptor: emulate.descriptor, notes: [] }
