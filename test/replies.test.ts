@@ -312,7 +312,7 @@ describe("errors", () => {
       assert.deepStrictEqual(
         errors.map((error) => [error._tag, error._tag === "BadRequest" && error.param, error.attempts.length]),
         [
-          ["BadRequest", "messages.0", 0],
+          ["BadRequest", "messages", 0],
           ["BadRequest", "temperature", 0],
           ["BadRequest", "max_tokens", 0],
           ["BadRequest", "stream", 0],

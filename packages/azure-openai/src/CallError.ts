@@ -120,7 +120,7 @@ export type Reason = typeof Reason.Type
 
 const reasons: Record<Reason, string> = {
   server: "failed to serve the request",
-  timeout: "did not answer in time",
+  timeout: "timed out",
   refused: "connection refused",
   reset: "connection lost",
   dns: "host name not found",
@@ -320,7 +320,7 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("@spi
   common
 ) {
   override get message(): string {
-    return describe(this, "the call's deadline passed")
+    return describe(this, "timed out, the call's deadline passed")
   }
 }
 

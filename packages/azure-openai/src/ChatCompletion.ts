@@ -157,7 +157,7 @@ export const ResponseFormat = Schema.Union(
 const atLeast = (minimum: number) => Schema.Int.pipe(Schema.greaterThanOrEqualTo(minimum))
 
 const parameters = {
-  messages: Schema.NonEmptyArray(Message),
+  messages: Schema.Array(Message).pipe(Schema.minItems(1)),
   /** The most tokens of the answer. Provisioned deployments charge it up front and refund what was not used. */
   max_tokens: Schema.optional(atLeast(1)),
   /** The same for reasoning models, their reasoning included. */
@@ -169,7 +169,7 @@ const parameters = {
   stop: Schema.optional(Schema.NullOr(Schema.Union(Schema.String, Schema.Array(Schema.String)))),
   frequency_penalty: Schema.optional(Schema.Number.pipe(Schema.between(-2, 2))),
   presence_penalty: Schema.optional(Schema.Number.pipe(Schema.between(-2, 2))),
-  tools: Schema.optional(Schema.NonEmptyArray(Tool)),
+  tools: Schema.optional(Schema.Array(Tool).pipe(Schema.minItems(1))),
   /** `auto`, `none`, `required`, or the one tool to call. */
   tool_choice: Schema.optional(
     Schema.Union(Schema.Literal("auto", "none", "required"), Schema.Struct({ type: Schema.String }, open))

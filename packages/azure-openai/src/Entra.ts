@@ -44,22 +44,20 @@ export const scopes = {
   usGovernment: "https://cognitiveservices.azure.us/.default"
 } as const
 
-const refusals: ReadonlySet<string> = new Set([
-  "AuthenticationError",
-  "AuthenticationRequiredError",
-  "CredentialUnavailableError",
-  "AggregateAuthenticationError"
-])
+// Errors that say no to the identity. CredentialUnavailableError is not among them: the SDK also throws it where the network,
+// or the endpoint of a managed identity, fails.
+const refusals: ReadonlySet<string> = new Set(["AuthenticationError", "AuthenticationRequiredError"])
 
-// Its message may quote what the provider was sent, so only its name is kept.
+// As MSAL words a failed connection; its error is the same as for an identity that is turned down.
+const connection = /network_error|endpoints_resolution_error|timed? ?out|ECONN|ENOTFOUND|EAI_AGAIN/i
+
+// The message may quote what the provider was sent, so only the name is kept.
 const toCredentialError = (error: unknown): Credential.CredentialError => {
   const name = Predicate.isRecord(error) ? codeOf(error["name"]) : undefined
   const status = Predicate.isRecord(error) ? error["statusCode"] : undefined
   const transient = Predicate.isNumber(status) && (status === 408 || status === 429 || status >= 500)
-  return new Credential.CredentialError({
-    reason: name !== undefined && refusals.has(name) && !transient ? "refused" : "unavailable",
-    code: name
-  })
+  const refused = name !== undefined && refusals.has(name) && !transient && !connection.test(String(error))
+  return new Credential.CredentialError({ reason: refused ? "refused" : "unavailable", code: name })
 }
 
 /**

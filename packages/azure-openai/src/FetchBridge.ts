@@ -22,11 +22,8 @@ import { webResponse } from "./internal/webResponse.js"
  */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
-// As the global fetch reports it; clients look for the words to tell a timeout.
-const toNetworkError = (error: CallError): TypeError => {
-  const late = error._tag === "DeadlineExceeded" || ("reason" in error && error.reason === "timeout")
-  return new TypeError(`fetch failed: ${late ? "request timed out: " : ""}${error.message}`, { cause: error })
-}
+// As the global fetch reports it, word for word: clients compare the message, and look into the cause for a timeout.
+const toNetworkError = (error: CallError): TypeError => new TypeError("fetch failed", { cause: error })
 
 const read = async (request: Request): Promise<Incoming> => ({
   method: request.method,

@@ -313,7 +313,12 @@ describe("Entra", () => {
       for (const [result, reason] of [
         [Promise.reject(named("AuthenticationError", { statusCode: 400 })), "refused"],
         [Promise.reject(named("AuthenticationError", { statusCode: 503 })), "unavailable"],
-        [Promise.reject(named("CredentialUnavailableError")), "refused"],
+        [Promise.reject(named("AuthenticationRequiredError")), "refused"],
+        [
+          Promise.reject(Object.assign(named("AuthenticationRequiredError"), { message: "network_error: SECRET" })),
+          "unavailable"
+        ],
+        [Promise.reject(named("CredentialUnavailableError")), "unavailable"],
         [Promise.reject(named("RestError", { code: "ENOTFOUND" })), "unavailable"],
         [Promise.resolve(null), "refused"]
       ] as const) {
