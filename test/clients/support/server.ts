@@ -119,11 +119,11 @@ export const rejection = async (promise: Promise<unknown>): Promise<unknown> => 
   throw new Error("expected a rejection")
 }
 
-/** Waits for something real to happen, for at most two seconds. */
+/** Waits for something real to happen, for at most fifteen seconds. */
 export const eventually = async (condition: () => Promise<boolean>): Promise<void> => {
-  for (let i = 0; i < 400; i++) {
+  for (let i = 0; i < 3000; i++) {
     if (await condition()) return
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
-  throw new Error("it did not happen within 2 seconds")
+  throw new Error("it did not happen within 15 seconds")
 }
