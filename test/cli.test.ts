@@ -285,6 +285,24 @@ describe.concurrent("spillway ask", slow, () => {
     })
   )
 
+  it.live("with --stream writes the same answer as it comes, and nothing else", () =>
+    Effect.gen(function* () {
+      const [plain, whole] = yield* Effect.all(
+        [run(["ask", "Why?", "--stream"]), run(["ask", "Why?", "--stream", "--json"])],
+        {
+          concurrency: 2
+        }
+      )
+
+      assert.deepStrictEqual([plain.code, whole.code], [0, 0])
+      assert.strictEqual(plain.stdout, `${decodeAnswer(whole.stdout).answer}\n`)
+      assert.match(
+        plain.stderr,
+        /\ngpt-4o-ptu \(provisioned\) answered at once: 1 attempt, no wait, \d+ ms in total\n$/
+      )
+    })
+  )
+
   it.live("tells of everything that is wrong with question and environment at once, by name", () =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* run(["ask", " "], {
@@ -323,7 +341,8 @@ describe.concurrent("the command line of spillway", slow, () => {
       assert.deepStrictEqual(wrong, {
         code: 2,
         stdout: "",
-        stderr: "--sytem: unknown option, ask takes --system TEXT, --json, --trace\nSee: spillway ask --help\n"
+        stderr:
+          "--sytem: unknown option, ask takes --system TEXT, --stream, --json, --trace\nSee: spillway ask --help\n"
       })
     })
   )
@@ -336,7 +355,7 @@ describe.concurrent("the command line of spillway", slow, () => {
       assert.deepStrictEqual([help.code, help.stderr], [0, ""])
       for (const command of [
         "demo [--json] [--trace]",
-        "ask QUESTION [--system TEXT] [--json] [--trace]",
+        "ask QUESTION [--system TEXT] [--stream] [--json] [--trace]",
         "emulate [--port N] [--config FILE]"
       ]) {
         assert.include(help.stdout, `\n  ${command}  `)

@@ -1,11 +1,13 @@
 /** One call, as the environment says, and how it came about. */
-import type { ChatCompletion } from "@spillway/azure-openai"
-import { AzureOpenAI } from "@spillway/azure-openai"
+import type { CallError, ChatCompletion, Deployment } from "@spillway/azure-openai"
+import { AzureOpenAI, ChatStream } from "@spillway/azure-openai"
+import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import * as CallReport from "./CallReport.js"
 import * as Environment from "./Environment.js"
 import * as Exporter from "./Exporter.js"
@@ -75,18 +77,39 @@ const read = (question: string): Effect.Effect<Environment.Settings, Misuse> => 
   )
 }
 
-const tell = ({ completion, served, text }: AzureOpenAI.ChatAnswer) =>
+const tell = ({ completion, served, text }: AzureOpenAI.ChatAnswer, shown: boolean) =>
   Effect.gen(function* () {
-    yield* Console.log(text)
+    yield* Console.log(shown ? "" : text)
     const reason = completion.choices[0]?.finish_reason ?? "none"
     if (text === "") yield* Console.error(Style.stderr.yellow(`The answer is empty, its finish_reason: ${reason}.`))
     yield* Console.error(Style.stderr.dim(CallReport.served(served)))
   })
 
+const write = (text: string) => Effect.sync(() => void process.stdout.write(text))
+
+// The same answer in the end; on the way its text is written as it comes.
+const streamed = (request: ChatCompletion.ChatRequest, write: (text: string) => Effect.Effect<void>) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const began = yield* Clock.currentTimeNanos
+      const { chunks, served } = yield* AzureOpenAI.beginChatStream({
+        messages: request.messages,
+        stream_options: { include_usage: true }
+      })
+      const completion = yield* ChatStream.completion(
+        Stream.tap(chunks, (chunk) => write(chunk.choices[0]?.delta?.content ?? ""))
+      )
+      const totalMs = Number((yield* Clock.currentTimeNanos) - began) / 1e6
+      const text = completion.choices[0]?.message.content ?? ""
+      return { text, usage: completion.usage ?? undefined, completion, served: { ...served, totalMs } }
+    })
+  )
+
 /** Asks, prints the answer to standard output and everything else to standard error. */
 export const run = (options: {
   readonly question: string
   readonly system: Option.Option<string>
+  readonly stream: boolean
   readonly json: boolean
   readonly trace: boolean
 }): Effect.Effect<void, Failed | Misuse> =>
@@ -98,10 +121,17 @@ export const run = (options: {
       options.trace && spans.length > 0 ? Console.error(`\n${SpanTree.renderAll(spans)}`) : Effect.void
     )
     // The exporter is outermost: nobody waits for a collector to read the answer.
-    yield* AzureOpenAI.chat({ messages: messages(options.system, options.question) }).pipe(
+    const request = { messages: messages(options.system, options.question) }
+    const shown = options.stream && !options.json
+    const ask: Effect.Effect<
+      AzureOpenAI.ChatAnswer,
+      CallError.CallError | CallError.StreamBroken,
+      Deployment.Deployment
+    > = options.stream ? streamed(request, shown ? write : () => Effect.void) : AzureOpenAI.chat(request)
+    yield* ask.pipe(
       Effect.tapError((error) => Console.error(CallReport.failed(error, secrets, Style.stderr))),
       Effect.mapError(() => new Failed()),
-      Effect.tap((answer) => (options.json ? Console.log(toJson(answer)) : tell(answer))),
+      Effect.tap((answer) => (options.json ? Console.log(toJson(answer)) : tell(answer, shown))),
       Effect.provide(
         Policy.layer(settings, resource).pipe(Layer.provide(client), Layer.mapError(Environment.toMisuse))
       ),

@@ -47,7 +47,7 @@ const attemptLines = (attempts: ReadonlyArray<Attempt.Attempt>): ReadonlyArray<s
   )
 }
 
-const advice = (error: CallError.CallError): ReadonlyArray<string> => {
+const advice = (error: CallError.CallError | CallError.StreamBroken): ReadonlyArray<string> => {
   switch (error._tag) {
     case "Unavailable":
       return error.reason === "server" || error.reason === "timeout"
@@ -63,7 +63,11 @@ const advice = (error: CallError.CallError): ReadonlyArray<string> => {
 }
 
 /** Why there is no answer: the error's tag first, then what it says, what the service said, and every attempt. */
-export const failed = (error: CallError.CallError, secrets: ReadonlyArray<Redacted.Redacted>, style: Style): string =>
+export const failed = (
+  error: CallError.CallError | CallError.StreamBroken,
+  secrets: ReadonlyArray<Redacted.Redacted>,
+  style: Style
+): string =>
   [
     `${style.red(error._tag)}: ${error.message}`,
     ...(error.detail === undefined ? [] : [`  The service says: ${quote(Redacted.value(error.detail), secrets)}`]),

@@ -20,6 +20,7 @@ describe("CommandLine", () => {
     assert.deepStrictEqual(CommandLine.signature(ask.descriptor), {
       flags: [
         { name: "--system", value: Option.some("TEXT") },
+        { name: "--stream", value: Option.none() },
         { name: "--json", value: Option.none() },
         { name: "--trace", value: Option.none() }
       ],
@@ -59,7 +60,10 @@ describe("CommandLine", () => {
     [["spillway"], Wrong(undefined, "spillway: unknown command, expected ask, demo, emulate")],
     [["ask"], Wrong("ask", "QUESTION: missing")],
     [["ask", "what", "is"], Wrong("ask", '"is": unexpected, put QUESTION in quotes if it has spaces')],
-    [["ask", "--sytem", "x", "y"], Wrong("ask", "--sytem: unknown option, ask takes --system TEXT, --json, --trace")],
+    [
+      ["ask", "--sytem", "x", "y"],
+      Wrong("ask", "--sytem: unknown option, ask takes --system TEXT, --stream, --json, --trace")
+    ],
     [["ask", "--system"], Wrong("ask", "--system: without its value, expected --system TEXT")],
     [["ask", "--system", "--json", "y"], Wrong("ask", "--system: without its value, expected --system TEXT")],
     [["ask", "--json=yes", "y"], Wrong("ask", "--json: takes no value")],

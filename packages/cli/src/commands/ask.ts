@@ -12,6 +12,8 @@ const system = Options.text("system").pipe(
   Options.optional
 )
 
+const stream = Options.boolean("stream").pipe(Options.withDescription("Print the answer while it is written"))
+
 const json = Options.boolean("json").pipe(
   Options.withDescription("Print the answer and how it came about as one JSON object")
 )
@@ -34,12 +36,12 @@ const variables: ReadonlyArray<Help.Row> = [
   ["OTEL_EXPORTER_PROMETHEUS_PORT", "Port at which Prometheus may scrape the metrics, such as 9464"]
 ]
 
-export const ask = Command.make("ask", { question, system, json, trace }, (options) =>
+export const ask = Command.make("ask", { question, system, stream, json, trace }, (options) =>
   Effect.flatMap(
     Effect.promise(() => import("../Ask.js")),
     ({ run }) => run(options)
   )
-).pipe(Command.withDescription("Ask once: PTU first, Standard beyond the wait you can afford"))
+).pipe(Command.withDescription("Ask once: PTU first, Standard beyond your wait budget"))
 
 export const help: Help.Entry = {
   name: "ask",

@@ -14,6 +14,6 @@ export const demo = Command.make("demo", { json, trace }, (options) =>
     Effect.promise(() => import("../demo/Demo.js")),
     ({ run }) => run(options)
   )
-).pipe(Command.withDescription("Watch a burst of calls saturate the PTUs of an emulated resource"))
+).pipe(Command.withDescription("Watch a burst saturate the PTUs of an emulated resource"))
 
 export const help: Help.Entry = { name: "demo", descriptor: demo.descriptor, notes: [] }

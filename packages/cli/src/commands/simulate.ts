@@ -41,7 +41,7 @@ export const simulate = Command.make("simulate", options, (written) =>
     Effect.promise(() => import("../simulate/Simulate.js")),
     ({ run }) => run(written)
   )
-).pipe(Command.withDescription("Replay traffic in virtual time: what policies cost, who waits, how many PTUs to buy"))
+).pipe(Command.withDescription("Replay traffic: what policies cost, how many PTUs to buy"))
 
 export const help: Help.Entry = {
   name: "simulate",
