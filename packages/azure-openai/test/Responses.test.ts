@@ -356,6 +356,28 @@ describe("AzureOpenAI.createResponse", () => {
       assert.deepStrictEqual(models(sent), ["gpt-4o-ptu", "gpt-4o", "gpt-4o", "gpt-4o", "gpt-4o-ptu", "gpt-4o"])
     })
   )
+
+  it.effect("waits where the previous response was made as that deployment's policy says, and goes nowhere else", () =>
+    Effect.gen(function* () {
+      const busy = (ms: number): Prepared => ({
+        status: 429,
+        headers: { "retry-after-ms": String(ms) },
+        pieces: ["{}"]
+      })
+      const { layer, sent } = wire([json(finished), busy(1000), json(finished), busy(1000), busy(9000)])
+      const more = AzureOpenAI.createResponse({ input: "More", previous_response_id: "resp_1" })
+
+      const [waited, error] = yield* advance(
+        Effect.zipRight(AzureOpenAI.createResponse({ input: "Hi" }), Effect.all([more, Effect.flip(more)])).pipe(
+          Effect.provide(chain().pipe(Layer.provide(layer)))
+        )
+      )
+
+      assert.deepStrictEqual([waited.served.outcome, waited.served.waitedMs], ["served_after_wait", 1000])
+      assert.deepStrictEqual([error._tag, error.attempts.length], ["RateLimited", 2])
+      assert.deepStrictEqual([...new Set(models(sent))], ["gpt-4o-ptu"])
+    })
+  )
 })
 
 describe("stored responses", () => {

@@ -265,15 +265,17 @@ const stored = <A>(
  * @example
  * ```ts
  * import { Effect, Schedule } from "effect"
+ * import type { Responses } from "@spillway/azure-openai"
  * import { AzureOpenAI } from "@spillway/azure-openai"
  *
  * // Asks every 2 seconds until the response is there.
  * export const settled = (id: string) =>
  *   AzureOpenAI.getResponse(id).pipe(
- *     Effect.repeat({
- *       schedule: Schedule.spaced("2 seconds"),
- *       until: (response) => response.status !== "queued" && response.status !== "in_progress"
- *     })
+ *     Effect.repeat(
+ *       Schedule.recurUntil<Responses.Response>(({ status }) => status !== "queued" && status !== "in_progress").pipe(
+ *         Schedule.addDelay(() => "2 seconds")
+ *       )
+ *     )
  *   )
  * ```
  */
