@@ -126,7 +126,8 @@ export const admit: {
   (self: Bucket, now: number, charge: number): Either.Either<Bucket, number>
 } = dual(3, (self: Bucket, now: number, charge: number): Either.Either<Bucket, number> => {
   const fill = fillAt(self, now)
-  const excess = fill - self.capacity * scale
+  // Capacity may be a fraction of a token, but is whole in these units: rounding takes out what division left behind.
+  const excess = fill - Math.round(self.capacity * scale)
   return excess < 0
     ? Either.right(settleAt(self, now, fill + charge * scale))
     : Either.left(Math.floor(excess / self.drainPerMinute) + 1)

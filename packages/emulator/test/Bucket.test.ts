@@ -113,6 +113,15 @@ describe("Bucket", () => {
     }
   )
 
+  it("counts a capacity that is a fraction of a token exactly", () => {
+    // 133 1/3 tokens: division and multiplication do not give that back to the last bit.
+    const bucket = pour(Bucket.make({ drainPerMinute: 500, windowSeconds: 16 }), 0, 134)
+
+    assert.deepStrictEqual(Bucket.admit(bucket, 0, 1), Either.left(81))
+    assert.isTrue(Either.isLeft(Bucket.admit(bucket, 80, 1)))
+    assert.isTrue(Either.isRight(Bucket.admit(bucket, 81, 1)))
+  })
+
   it.prop(
     "admits after exactly the wait it names, and not a millisecond before",
     {
