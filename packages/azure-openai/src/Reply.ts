@@ -50,6 +50,7 @@ export interface Failure extends Runner.Failure {
  */
 export interface RawReply {
   readonly status: number
+  /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: string
 }
@@ -60,11 +61,7 @@ export interface RawReply {
  * @since 0.1.0
  * @category models
  */
-export interface Refusal {
-  readonly status: number
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string | undefined>>
-  readonly body: string
+export interface Refusal extends RawReply {
   /** The deployment that was asked. */
   readonly kind: Attempt.Kind
   readonly model: string

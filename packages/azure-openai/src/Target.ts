@@ -44,11 +44,7 @@ export interface Request {
  * @since 0.1.0
  * @category models
  */
-export interface Success {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | undefined>>
-  readonly body: string
-}
+export interface Success extends Reply.RawReply {}
 
 /**
  * A successful reply whose body is still to come. Read one of `text` and `body`, once.

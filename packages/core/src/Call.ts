@@ -310,6 +310,25 @@ let shared: Metrics.Calls | undefined
 const sharedMetrics = (): Metrics.Calls => (shared ??= Metrics.calls({ labels: {} }))
 
 /**
+ * What {@link run} makes a call from.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** The name of the root span. */
+  readonly name: string
+  /** The attributes that the root span begins with. */
+  readonly attributes: Record<string, unknown>
+  /** What its request is expected to take. Asked for only where a deployment has admission. Defaults to not known. */
+  readonly demand?: ((count: CountTokens) => Demand) | undefined
+  /** Where the call is counted. Defaults to the counters that all calls without their own share. */
+  readonly metrics?: Metrics.Calls | undefined
+  /** Whether the request must not run twice. Defaults to false. */
+  readonly once?: boolean | undefined
+}
+
+/**
  * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}. Both last until the enclosing
  * Scope closes, so that a stream's root span ends with the stream; if `self` fails, until then.
  *
@@ -321,36 +340,20 @@ const sharedMetrics = (): Metrics.Calls => (shared ??= Metrics.calls({ labels: {
  * @category constructors
  */
 export const run: {
-  (options: {
-    readonly name: string
-    readonly attributes: Record<string, unknown>
-    readonly demand?: ((count: CountTokens) => Demand) | undefined
-    readonly metrics?: Metrics.Calls | undefined
-    readonly once?: boolean | undefined
-  }): <A, E, R>(
+  (
+    options: Options
+  ): <A, E, R>(
     self: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
-    options: {
-      readonly name: string
-      readonly attributes: Record<string, unknown>
-      readonly demand?: ((count: CountTokens) => Demand) | undefined
-      readonly metrics?: Metrics.Calls | undefined
-      readonly once?: boolean | undefined
-    }
+    options: Options
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
 } = dual(
   2,
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
-    options: {
-      readonly name: string
-      readonly attributes: Record<string, unknown>
-      readonly demand?: ((count: CountTokens) => Demand) | undefined
-      readonly metrics?: Metrics.Calls | undefined
-      readonly once?: boolean | undefined
-    }
+    options: Options
   ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
