@@ -3,6 +3,7 @@ import { FetchHttpClient, HttpServer } from "@effect/platform"
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { AzureOpenAI, CallError } from "@spillway/azure-openai"
+import * as UndiciHttpClient from "@spillway/azure-openai/UndiciHttpClient"
 import { Emulator, ErrorReply, Script } from "@spillway/emulator"
 import { Cause, Effect, Either, HashMap, Layer, List, Logger, LogLevel, Schema } from "effect"
 import { createServer } from "node:http"
@@ -36,7 +37,8 @@ const courses: ReadonlyArray<{ readonly name: string; readonly ptu: ReadonlyArra
 ]
 
 const clients: ReadonlyArray<readonly [string, Layer.Layer<HttpClient.HttpClient>]> = [
-  ["undici", NodeHttpClient.layerUndici],
+  ["platform's undici", NodeHttpClient.layerUndici],
+  ["UndiciHttpClient", UndiciHttpClient.layer],
   ["fetch", FetchHttpClient.layer]
 ]
 

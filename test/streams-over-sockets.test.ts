@@ -4,6 +4,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { AzureOpenAI, ChatStream, Deployment } from "@spillway/azure-openai"
 import type { ChatCompletion } from "@spillway/azure-openai"
+import * as UndiciHttpClient from "@spillway/azure-openai/UndiciHttpClient"
 import { Deferred, Effect, Fiber, Layer, Queue, Redacted, Stream } from "effect"
 import { createServer } from "node:http"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
@@ -35,7 +36,8 @@ const deployment = (endpoint: string, client: Layer.Layer<HttpClient.HttpClient>
   Deployment.provisioned({ deployment: "ptu", endpoint, apiKey: Redacted.make("key") }).pipe(Layer.provide(client))
 
 const clients: ReadonlyArray<readonly [string, Layer.Layer<HttpClient.HttpClient>]> = [
-  ["undici", NodeHttpClient.layerUndici],
+  ["platform's undici", NodeHttpClient.layerUndici],
+  ["UndiciHttpClient", UndiciHttpClient.layer],
   ["fetch", FetchHttpClient.layer],
   ["node:http", NodeHttpClient.layer]
 ]
@@ -151,24 +153,24 @@ for (const [name, client] of clients) {
 }
 
 describe("streams over sockets", () => {
-  it.scopedLive("use a connection again after [DONE]", () =>
-    Effect.gen(function* () {
-      const ports = new Set<number | undefined>()
-      const { endpoint } = yield* serve((request, response) => {
-        ports.add(request.socket.remotePort)
-        request.resume()
-        response.writeHead(200, { "content-type": "text/event-stream" })
-        response.end(preamble + chunk({ content: "Hello" }) + end)
+  it.scopedLive.each([NodeHttpClient.layerUndici, UndiciHttpClient.layer])(
+    "use a connection again after [DONE]",
+    (client) =>
+      Effect.gen(function* () {
+        const ports = new Set<number | undefined>()
+        const { endpoint } = yield* serve((request, response) => {
+          ports.add(request.socket.remotePort)
+          request.resume()
+          response.writeHead(200, { "content-type": "text/event-stream" })
+          response.end(preamble + chunk({ content: "Hello" }) + end)
+        })
+
+        const text = ChatStream.text(AzureOpenAI.chatStream(request))
+        const texts = yield* Effect.replicateEffect(text, 5).pipe(Effect.provide(deployment(endpoint, client)))
+
+        assert.deepStrictEqual(texts, ["Hello", "Hello", "Hello", "Hello", "Hello"])
+        // Not always one: a socket is free again a moment after its body's end.
+        assert.isAtMost(ports.size, 2)
       })
-
-      const text = ChatStream.text(AzureOpenAI.chatStream(request))
-      const texts = yield* Effect.replicateEffect(text, 5).pipe(
-        Effect.provide(deployment(endpoint, NodeHttpClient.layerUndici))
-      )
-
-      assert.deepStrictEqual(texts, ["Hello", "Hello", "Hello", "Hello", "Hello"])
-      // Not always one: a socket is free again a moment after its body's end.
-      assert.isAtMost(ports.size, 2)
-    })
   )
 })

@@ -1,19 +1,27 @@
 import { FetchHttpClient, HttpServer } from "@effect/platform"
+import type { HttpClient } from "@effect/platform"
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { AzureOpenAI, Deployment } from "@spillway/azure-openai"
+import * as UndiciHttpClient from "@spillway/azure-openai/UndiciHttpClient"
 import { Emulator, Script } from "@spillway/emulator"
 import { Effect, Exit, Fiber, Layer, Redacted, Schedule } from "effect"
 import { createServer } from "node:http"
 import { asLayers, at, hello, key, resultOf, sent, throughEffects, throughLayers } from "./support/scenario.js"
 import { scenarios } from "./support/scenarios.js"
 
-/** An emulator behind a real socket, and the client most users have. */
-const overSocket = (emulator: Layer.Layer<Emulator.Emulator>) =>
+/** The client most users have, and our own. */
+const clients: ReadonlyArray<readonly [string, Layer.Layer<HttpClient.HttpClient>]> = [
+  ["platform's undici", NodeHttpClient.layerUndici],
+  ["UndiciHttpClient", UndiciHttpClient.layer]
+]
+
+/** An emulator behind a real socket, and a client. */
+const socketsFor = (client: Layer.Layer<HttpClient.HttpClient>) => (emulator: Layer.Layer<Emulator.Emulator>) =>
   Emulator.serve.pipe(
     Layer.provideMerge(emulator),
     Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
-    Layer.merge(NodeHttpClient.layerUndici)
+    Layer.merge(client)
   )
 
 const endpoint = Effect.map(HttpServer.HttpServer, ({ address }) =>
@@ -27,10 +35,14 @@ const eventually = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
     Effect.timeout("2 seconds")
   )
 
-for (const [way, through, early] of [
-  ["as Layers", throughLayers, 1],
+const platforms = socketsFor(NodeHttpClient.layerUndici)
+const own = socketsFor(UndiciHttpClient.layer)
+
+for (const [way, through, early, overSocket] of [
+  ["as Layers", throughLayers, 1, platforms],
+  ["as Layers, over UndiciHttpClient", throughLayers, 1, own],
   // Effect.retry trusts the timer, which may fire up to 1 ms early; the other millisecond is the rounding of both readings.
-  ["by Effect.retry and Fallback.orElse", throughEffects, 2]
+  ["by Effect.retry and Fallback.orElse", throughEffects, 2, platforms]
 ] as const) {
   describe.concurrent(`the policy ${way}, over a real socket`, () => {
     it.live.each(scenarios.filter((scenario) => scenario.virtualOnly !== true))("$name", (scenario) =>
@@ -56,7 +68,8 @@ for (const [way, through, early] of [
   })
 }
 
-describe.concurrent("a real socket", () => {
+describe.concurrent.each(clients)("a real socket, %s", (_, client) => {
+  const overSocket = socketsFor(client)
   const answering = overSocket(Emulator.layerScripted(Script.make({ ptu: [Script.answer({ text: "hi" })] })))
 
   it.live("v1 style: the deployment is named in the body, the key in api-key", () =>
@@ -185,7 +198,7 @@ describe.concurrent("a real socket", () => {
 })
 
 describe.each([
-  ["undici", NodeHttpClient.layerUndici],
+  ...clients,
   // The one that follows redirects unless told not to.
   ["fetch", FetchHttpClient.layer]
 ] as const)("a redirect over %s", (_, client) => {
