@@ -119,7 +119,7 @@ export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError,
         Effect.flatMap(target.post("chat/completions", body), (reply) => decode(reply))
       )
       return yield* answered(runner, completion)
-    }).pipe(Operation.call(runner, "chat", {}, { body: request }), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", {}, { body: request }))
   )
 
 /**
@@ -183,7 +183,7 @@ export const chatJson = <A, I, R>(
         )
       )
       return { ...(yield* answered(runner, completion)), value }
-    }).pipe(Operation.call(runner, "chat", {}, { body: request }), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", {}, { body: request }))
   )
 
 /**
@@ -241,7 +241,7 @@ const beginChat = (
           },
           protocol: (reply) => new ChatProtocol(reply)
         })
-    ).pipe(Operation.call(runner, "chat", { [attributes.stream]: true }, { body: request }))
+    ).pipe(Operation.callScoped(runner, "chat", { [attributes.stream]: true }, { body: request }))
   )
 
 /**

@@ -328,7 +328,7 @@ export const standardConfig = (
  * export const counted = (deployment: Deployment.Service, count: Effect.Effect<void>) =>
  *   Deployment.make({
  *     primary: deployment.primary,
- *     execute: (use, pause) => Effect.zipRight(count, deployment.execute(use, pause))
+ *     execute: (use, conditions) => Effect.zipRight(count, deployment.execute(use, conditions))
  *   })
  * ```
  */

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -12,17 +11,15 @@ import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import { dual } from "effect/Function"
-import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
-import type * as Tracer from "effect/Tracer"
+import { ParentSpan } from "effect/Tracer"
 import type { Attempt, Kind } from "./Attempt.js"
 import { CallSettings } from "./CallSettings.js"
-import * as Log from "./internal/log.js"
+import { CallState } from "./internal/callState.js"
+import * as Span from "./internal/span.js"
 import { toMillis, toNanos } from "./internal/time.js"
 import * as Metrics from "./Metrics.js"
-import { attributes, events } from "./Telemetry.js"
 
 /**
  * How an answer came about.
@@ -132,8 +129,10 @@ export interface Service {
   readonly recordUsage: (usage: Usage | undefined) => void
   /** What was recorded since the last time it was asked for. */
   readonly takeUsage: () => Usage | undefined
-  /** An attempt begins; until the next one, what it takes goes to `metrics`. Returns what to run when it has ended. */
-  readonly recordSent: (metrics: Metrics.Deployment) => () => void
+  /** An attempt begins; until the next one, what it takes goes to `metrics`. */
+  readonly recordSent: (metrics: Metrics.Deployment) => void
+  /** An attempt whose beginning was recorded has ended, its stream included. */
+  readonly recordEnded: (metrics: Metrics.Deployment) => void
   /** `errorType`: where it failed, as its span has it. */
   readonly record: (leaf: object, attempt: Attempt, errorType: string | undefined) => void
   readonly recordWait: (nanos: bigint) => void
@@ -158,153 +157,6 @@ export interface Service {
  */
 export class Call extends Context.Tag("@spillway/core/Call")<Call, Service>() {}
 
-/** The tag of an error, as it is named in attributes and logs. */
-const nameOf = (error: unknown): string =>
-  Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) ? error._tag : "_OTHER"
-
-let arrivals = 0
-
-class State implements Service {
-  readonly order = ++arrivals
-  readonly attempts: Array<Attempt> = []
-  private readonly sent = new Map<object, number>()
-  private waitedNanos = 0n
-  fellBack = false
-  reply: Reply = {}
-  private metrics: Metrics.Deployment | undefined = undefined
-  private usage: Usage | undefined = undefined
-  private counted: { readonly by: CountTokens; readonly demand: Demand | undefined } | undefined = undefined
-
-  constructor(
-    readonly startedAt: bigint,
-    readonly deadline: Option.Option<bigint>,
-    readonly span: Tracer.Span,
-    private readonly tags: Metrics.Tags,
-    readonly once: boolean,
-    private readonly demanded: ((count: CountTokens) => Demand) | undefined
-  ) {}
-
-  // Counting reads the whole prompt, so a retry does not count again.
-  demand(count: CountTokens): Demand | undefined {
-    if (this.counted?.by !== count) this.counted = { by: count, demand: this.demanded?.(count) }
-    return this.counted.demand
-  }
-
-  sentBy(leaf: object): number {
-    return this.sent.get(leaf) ?? 0
-  }
-
-  recordReply(reply: Reply): void {
-    this.reply = reply
-  }
-
-  recordSent(metrics: Metrics.Deployment): () => void {
-    this.metrics = metrics
-    metrics.sent(this.tags)
-    return () => metrics.ended(this.tags)
-  }
-
-  recordUsage(usage: Usage | undefined): void {
-    this.usage = usage
-    if (usage !== undefined) this.metrics?.tokens(usage, this.tags)
-  }
-
-  takeUsage(): Usage | undefined {
-    const { usage } = this
-    this.usage = undefined
-    return usage
-  }
-
-  record(leaf: object, attempt: Attempt, errorType: string | undefined): void {
-    const recorded = { ...attempt, ...this.reply }
-    this.sent.set(leaf, this.sentBy(leaf) + 1)
-    this.attempts.push(recorded)
-    this.metrics?.attempt(recorded, errorType, this.tags)
-    this.reply = {}
-  }
-
-  recordWait(nanos: bigint): void {
-    this.waitedNanos += nanos
-  }
-
-  recordRetry(now: bigint, deployment: string, wait: Duration.Duration, fellBack: boolean): Effect.Effect<void> {
-    this.fellBack = fellBack
-    return this.decided(events.retry, LogLevel.Debug, now, {
-      [attributes.deployment]: deployment,
-      [attributes.waitPlannedMs]: Duration.toMillis(wait)
-    })
-  }
-
-  recordFallback(now: bigint, from: string, to: string, error: unknown): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.fellBack = true
-      return this.decided(events.fallback, LogLevel.Info, now, {
-        [attributes.fallbackFrom]: from,
-        [attributes.fallbackTo]: to,
-        [attributes.errorType]: nameOf(error)
-      })
-    })
-  }
-
-  private decided(
-    event: string,
-    level: LogLevel.LogLevel,
-    now: bigint,
-    what: Record<string, unknown>
-  ): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.span.event(event, now, what)
-      return Log.write(this.span, level, event, () => ({
-        ...what,
-        [attributes.elapsedMs]: toMillis(now - this.startedAt),
-        [attributes.responseMs]: this.responses
-      }))
-    })
-  }
-
-  private get responses(): string {
-    return this.attempts.map(({ durationMs }) => Math.round(durationMs)).join(",")
-  }
-
-  get waitedMs(): number {
-    return toMillis(this.waitedNanos)
-  }
-
-  get outcome(): Outcome {
-    if (this.fellBack) return "fallback"
-    return this.waitedNanos > 0n ? "served_after_wait" : "served"
-  }
-
-  /** The call has ended. */
-  end(exit: Exit.Exit<unknown, unknown>, now: bigint, metrics: Metrics.Calls): Effect.Effect<void> {
-    const last = this.attempts.at(-1)
-    const answered = Exit.isSuccess(exit)
-    const interrupted = !answered && Cause.isInterruptedOnly(exit.cause)
-    const outcome = answered ? this.outcome : interrupted ? "interrupted" : "failed"
-    const errorType =
-      answered || interrupted
-        ? undefined
-        : Option.match(Cause.failureOption(exit.cause), { onNone: () => "defect", onSome: nameOf })
-    const totalMs = toMillis(now - this.startedAt)
-    const what = {
-      [attributes.attempts]: this.attempts.length,
-      [attributes.waitedMs]: this.waitedMs,
-      [attributes.outcome]: outcome,
-      ...(answered && last !== undefined
-        ? { [attributes.servedBy]: last.kind, [attributes.deployment]: last.deployment }
-        : {}),
-      ...(errorType === undefined ? {} : { [attributes.errorType]: errorType })
-    }
-    for (const [key, value] of Object.entries(what)) this.span.attribute(key, value)
-    metrics.ended({ outcome, errorType, waitedMs: this.waitedMs, totalMs }, this.tags)
-    return Log.write(this.span, LogLevel.Debug, events.call, () => ({
-      ...what,
-      [attributes.elapsedMs]: totalMs,
-      [attributes.responseMs]: this.responses
-    }))
-  }
-}
-
 // Of an operation that gives none of its own: made when there is one.
 let shared: Metrics.Calls | undefined
 const sharedMetrics = (): Metrics.Calls => (shared ??= Metrics.calls({ labels: {} }))
@@ -328,13 +180,41 @@ export interface Options {
   readonly once?: boolean | undefined
 }
 
+// To be run uninterruptibly. When `scope` closes the call has ended.
+const start = <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  options: Options,
+  scope: Scope.Scope
+): Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan>> =>
+  Effect.gen(function* () {
+    const settings = yield* CallSettings
+    const clock = yield* Effect.clock
+    const tags = yield* FiberRef.get(FiberRef.currentMetricLabels)
+    const { attributes, metrics = sharedMetrics(), name } = options
+    const span = yield* Span.begin(name, { kind: "client", captureStackTrace: false, attributes }, clock)
+    const startedAt = clock.unsafeCurrentTimeNanos()
+    const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
+    const state = new CallState(startedAt, deadline, span.span, tags, options.once ?? false, options.demand)
+    yield* Scope.addFinalizerExit(scope, (exit) =>
+      Effect.suspend(() =>
+        Effect.ensuring(
+          state.end(exit, clock.unsafeCurrentTimeNanos(), metrics),
+          Effect.sync(() => span.end(exit))
+        )
+      )
+    )
+    const services = Context.make(Call, state).pipe(
+      Context.add(Scope.Scope, scope),
+      Context.add(ParentSpan, span.span)
+    )
+    return yield* Effect.provide(self, services)
+  })
+
 /**
- * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}. Both last until the enclosing
- * Scope closes, so that a stream's root span ends with the stream; if `self` fails, until then.
+ * Runs `self` as one call: makes the root span (kind client), provides {@link Call}, and a Scope that closes with the call.
  *
- * The call's clock starts here. `CallSettings.withDeadline` is read here, once. `demand` is asked for only where a
- * deployment has admission. `once` says that the request must not run twice; it defaults to false. When the Scope closes,
- * the call is counted in `metrics` (`Metrics.calls`; defaults to metrics without labels) and logged at debug level.
+ * The call's clock starts here. `CallSettings.withDeadline` is read here, once. When it has ended, the call is counted and
+ * logged at debug level. Interruption ends `self`, then what it acquired is released, the last of it the span.
  *
  * @since 0.1.0
  * @category constructors
@@ -342,48 +222,54 @@ export interface Options {
 export const run: {
   (
     options: Options
-  ): <A, E, R>(
-    self: Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
+  ): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan>>
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
     options: Options
-  ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope>
+  ): Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan>>
 } = dual(
   2,
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
     options: Options
-  ): Effect.Effect<A, E, Exclude<Exclude<R, Call>, Tracer.ParentSpan> | Scope.Scope> =>
+  ): Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan>> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
+      Effect.flatMap(Scope.make(), (scope) =>
+        Effect.onExit(start(restore(self), options, scope), (exit) => Scope.close(scope, exit))
+      )
+    )
+)
+
+/**
+ * {@link run}, for what outlives the effect, such as a stream: the call, its root span and what `self` acquired last until
+ * the enclosing Scope closes; if `self` fails, until then.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const runScoped: {
+  (
+    options: Options
+  ): <A, E, R>(
+    self: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan> | Scope.Scope>
+  <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options: Options
+  ): Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan> | Scope.Scope>
+} = dual(
+  2,
+  <A, E, R>(
+    self: Effect.Effect<A, E, R>,
+    options: Options
+  ): Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan> | Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.scope, (outer) =>
         // A Scope of its own, so that a call which fails inside a longer one ends then and there.
-        const scope = yield* Effect.flatMap(Effect.scope, (outer) => Scope.fork(outer, ExecutionStrategy.sequential))
-        const span = yield* Scope.extend(
-          Effect.makeSpanScoped(options.name, {
-            kind: "client",
-            captureStackTrace: false,
-            attributes: options.attributes
-          }),
-          scope
+        Effect.flatMap(Scope.fork(outer, ExecutionStrategy.sequential), (scope) =>
+          Effect.onError(start(restore(self), options, scope), (cause) => Scope.close(scope, Exit.failCause(cause)))
         )
-        const settings = yield* CallSettings
-        const tags = yield* FiberRef.get(FiberRef.currentMetricLabels)
-        const clock = yield* Clock.clockWith(Effect.succeed)
-        const startedAt = clock.unsafeCurrentTimeNanos()
-        const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
-        const state = new State(startedAt, deadline, span, tags, options.once ?? false, options.demand)
-        const metrics = options.metrics ?? sharedMetrics()
-        yield* Scope.addFinalizerExit(scope, (exit) =>
-          Effect.suspend(() => state.end(exit, clock.unsafeCurrentTimeNanos(), metrics))
-        )
-        return yield* restore(self).pipe(
-          Effect.provideService(Call, state),
-          Effect.provideService(Scope.Scope, scope),
-          Effect.withParentSpan(span),
-          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-        )
-      })
+      )
     )
 )
 

@@ -6,6 +6,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -13,18 +14,21 @@ import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import type * as Schedule from "effect/Schedule"
 import * as Decision from "effect/ScheduleDecision"
 import * as Intervals from "effect/ScheduleIntervals"
 import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import type * as Admission from "./Admission.js"
 import type { Attempt, Kind } from "./Attempt.js"
 import type { Reply } from "./Call.js"
 import { Call } from "./Call.js"
+import * as Deadline from "./Deadline.js"
 import type { Passage } from "./internal/passage.js"
 import * as Passages from "./internal/passage.js"
-import { WaitLimit } from "./internal/waitLimit.js"
-import { sleepUntil, toMillis, toNanos } from "./internal/time.js"
+import * as Span from "./internal/span.js"
+import { never, sleepUntil, toMillis, toNanos } from "./internal/time.js"
 import * as Metrics from "./Metrics.js"
 import type { Retryable } from "./Recovery.js"
 import { isRecoverable, isRetryable } from "./Recovery.js"
@@ -46,6 +50,21 @@ export interface Pause {
 }
 
 /**
+ * What a policy above a runner has decided for the attempt to come.
+ *
+ * - `pause`: the wait before it. Defaults to none.
+ * - `waitLimit`: how long the Schedule around the deployment lets calls wait, for admission, where they also wait for their
+ *   first attempt. Defaults to admission's own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Conditions {
+  readonly pause?: Pause | undefined
+  readonly waitLimit?: Duration.Duration | undefined
+}
+
+/**
  * Which deployment a runner begins with.
  *
  * @since 0.1.0
@@ -60,10 +79,10 @@ export interface Primary {
 /**
  * A deployment, or several behind a policy.
  *
- * `execute` waits out `pause`, then runs `use` against a deployment's `Target` as one attempt, with a span of its own. It
+ * `execute` waits as `conditions` say, then runs `use` against a deployment's `Target` as one attempt, with a span of its own. It
  * is polymorphic in the answer. `use` fails with what one reply came to (`F`); the caller gets the error (`E`), which
- * carries all attempts of the call. A runner of your own that wraps another hands `pause` on: without it a retry comes at
- * once. What `use` acquires lives until the enclosing Scope closes, unless the attempt fails:
+ * carries all attempts of the call. A runner of your own that wraps another hands `conditions` on: without them a retry
+ * comes at once. What `use` acquires lives until the enclosing Scope closes, unless the attempt fails:
  * then it is released before anything else happens. Interruption ends a wait or a request at once.
  *
  * @since 0.1.0
@@ -73,7 +92,7 @@ export interface Runner<in out Target, in out F, in out E> {
   readonly primary: Primary
   readonly execute: <A, R>(
     use: (target: Target) => Effect.Effect<A, F, R>,
-    pause?: Pause
+    conditions?: Conditions
   ) => Effect.Effect<A, E, R | Call | Scope.Scope>
   /** The deployments behind it, in order. Absent where it does not say; then it is asked as a whole. */
   readonly members?: ReadonlyArray<Member<Target, F, E>> | undefined
@@ -155,14 +174,6 @@ export interface Options<Target, F extends Failure, E> {
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-const failureAttributes = (failure: Failure): Record<string, unknown> => ({
-  [attributes.errorType]: failure.errorType,
-  ...Option.match(failure.retryAfter, {
-    onNone: () => ({}),
-    onSome: (hint) => ({ [attributes.retryAfterMs]: Duration.toMillis(hint) })
-  })
-})
-
 /**
  * A runner over one deployment: the only place where attempt and wait spans are made and attempts are recorded.
  *
@@ -177,28 +188,14 @@ const failureAttributes = (failure: Failure): Record<string, unknown> => ({
  * @category constructors
  */
 export const make = <Target, F extends Failure, E>(options: Options<Target, F, E>): Runner<Target, F, E> => {
-  const { deployment, kind, model, target } = options
+  const { admission, deployment, kind, model, target } = options
   const metrics = Metrics.deployment(options)
-
-  const limitOf = (call: Call["Type"], now: bigint): readonly [Cut, Duration.Duration] => {
-    const left = Option.map(call.deadline, (deadline) => Duration.nanos(deadline > now ? deadline - now : 0n))
-    return Option.isSome(left) && Duration.lessThanOrEqualTo(left.value, options.timeout)
-      ? ["deadline", left.value]
-      : ["timeout", options.timeout]
-  }
-
-  const limited = <A, R>(
-    effect: Effect.Effect<A, F, R>,
-    [cut, limit]: readonly [Cut, Duration.Duration],
-    call: Call["Type"]
-  ): Effect.Effect<A, F, R> =>
-    Duration.isFinite(limit)
-      ? // Interruptible, or a limit would mean nothing to a caller that is not.
-        Effect.timeoutFail(Effect.interruptible(effect), {
-          duration: limit,
-          onTimeout: () => options.cutOff(cut, call.reply)
-        })
-      : effect
+  const timeout = toNanos(options.timeout)
+  const spanOptions = {
+    kind: "client",
+    captureStackTrace: false,
+    attributes: { ...options.attributes, [attributes.deployment]: deployment }
+  } as const
 
   const toError = (call: Call["Type"], failure: F): E =>
     options.toError(failure, { attempts: [...call.attempts], since: call.startedAt, once: call.once })
@@ -211,30 +208,31 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
     passage?: Passage<F>
   ): Effect.Effect<A, E, R | Scope.Scope> =>
     Effect.gen(function* () {
-      const clock = yield* Clock.clockWith(Effect.succeed)
+      const runtime = yield* Effect.runtime<R | Scope.Scope>()
+      const clock = yield* Effect.clock
       const startedAt = clock.unsafeCurrentTimeNanos()
-      const limit = limitOf(call, startedAt)
-      if (limit[0] === "deadline" && Duration.equals(limit[1], Duration.zero)) {
+      const ownEnd = startedAt + timeout
+      const deadline = Option.getOrElse(call.deadline, () => never)
+      const cut: Cut = deadline <= ownEnd ? "deadline" : "timeout"
+      if (deadline <= startedAt) {
         if (passage !== undefined) yield* passage.turn.failed
         return yield* Effect.fail(toError(call, options.cutOff("deadline", {})))
       }
       const resends = call.sentBy(runner)
       const number = call.attempts.length + 1
-      const scope = yield* Effect.flatMap(Effect.scope, (outer) => Scope.fork(outer, ExecutionStrategy.sequential))
-      const span = yield* Scope.extend(
-        Effect.makeSpanScoped(spans.attempt(kind), {
-          kind: "client",
-          captureStackTrace: false,
-          attributes: {
-            ...options.attributes,
-            [attributes.deployment]: deployment,
-            [attributes.attempt]: number,
-            ...(resends > 0 ? { [attributes.resendCount]: resends } : {})
-          }
-        }),
-        scope
-      )
-      yield* Scope.addFinalizer(scope, Effect.sync(call.recordSent(metrics)))
+      const scope = yield* Scope.fork(Context.get(runtime.context, Scope.Scope), ExecutionStrategy.sequential)
+      const span = yield* Span.begin(spans.attempt(kind), spanOptions, clock)
+      span.attribute(attributes.attempt, number)
+      if (resends > 0) span.attribute(attributes.resendCount, resends)
+      call.recordSent(metrics)
+      let answered = false
+      yield* Scope.addFinalizerExit(scope, (exit) => {
+        const ended = Effect.sync(() => {
+          call.recordEnded(metrics)
+          span.end(exit)
+        })
+        return passage !== undefined && answered ? Effect.ensuring(Passages.settle(call, passage), ended) : ended
+      })
       const record = (outcome: string, failure: Failure | undefined) =>
         call.record(
           runner,
@@ -251,24 +249,34 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
           },
           failure?.errorType
         )
-
-      const exit = yield* restore(
-        limited(
+      const exit = yield* Effect.exit(
+        Deadline.run(
           Effect.suspend(() => use(target)),
-          limit,
-          call
+          {
+            runtime: Runtime.make({
+              ...runtime,
+              context: Context.add(Context.add(runtime.context, Scope.Scope, scope), Tracer.ParentSpan, span.span)
+            }),
+            clock,
+            restore,
+            instant: cut === "deadline" ? deadline : ownEnd,
+            onPassed: () => options.cutOff(cut, call.reply)
+          }
         )
-      ).pipe(Effect.provideService(Scope.Scope, scope), Effect.withParentSpan(span), Effect.exit)
+      )
       if (Exit.isSuccess(exit)) {
         record("answered", undefined)
-        if (passage !== undefined) yield* Scope.addFinalizer(scope, Passages.settle(call, passage))
+        answered = true
         return exit.value
       }
       if (passage !== undefined) yield* Passages.refuse(call, passage, exit.cause)
       const failed = Either.match(Cause.failureOrCause(exit.cause), {
         onLeft: (failure) => {
           if (failure.unsent !== true) record(failure._tag, failure)
-          for (const [key, value] of Object.entries(failureAttributes(failure))) span.attribute(key, value)
+          span.attribute(attributes.errorType, failure.errorType)
+          if (Option.isSome(failure.retryAfter)) {
+            span.attribute(attributes.retryAfterMs, Duration.toMillis(failure.retryAfter.value))
+          }
           return Exit.fail(toError(call, failure))
         },
         onRight: (cause) => {
@@ -309,23 +317,22 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
         : waitSpan(call, began, sleepUntil(pause.notBefore), pause)
     )
 
-  const { admission } = options
   const runner: Runner<Target, F, E> = {
     primary: { deployment, model, kind },
-    execute: (use, pause) =>
+    execute: (use, conditions) =>
       Effect.flatMap(Call, (call) => {
         if (admission !== undefined) {
           return Effect.uninterruptibleMask((restore) => {
             const wait: Passages.Wait = (waiting, plan) =>
               Effect.flatMap(Clock.currentTimeNanos, (began) => waitSpan(call, began, restore(waiting), plan))
-            return Passages.enter(admission, call, pause, wait).pipe(
+            return Passages.enter(admission, call, conditions, wait).pipe(
               Effect.mapError((failure) => toError(call, failure)),
               Effect.flatMap((passage) => attempt(use, call, restore, passage))
             )
           })
         }
         const sending = Effect.uninterruptibleMask((restore) => attempt(use, call, restore))
-        return pause === undefined ? sending : Effect.zipRight(wait(call, pause), sending)
+        return conditions?.pause === undefined ? sending : Effect.zipRight(wait(call, conditions.pause), sending)
       }),
     get members() {
       return [{ target, runner }]
@@ -382,9 +389,7 @@ export const retry: {
         return [next, { notBefore, planned, reason, hinted }]
       })
     // A Schedule that says how long a call may wait says so to admission too, which the first attempt already waits for.
-    const limit = limitOf(schedule)
-    const limited = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-      Option.isNone(limit) ? effect : Effect.provideService(effect, WaitLimit, limit)
+    const waitLimit = Option.getOrUndefined(limitOf(schedule))
     const retried: Runner<Target, F, E> = {
       primary: self.primary,
       get members() {
@@ -393,19 +398,22 @@ export const retry: {
           runner: runner === self ? retried : retry(runner, schedule)
         }))
       },
-      execute: <A, R>(use: (target: Target) => Effect.Effect<A, F, R>, pause?: Pause) => {
+      execute: <A, R>(use: (target: Target) => Effect.Effect<A, F, R>, conditions?: Conditions) => {
         // A retry goes back to where it began: at the call's first deployment, or past it.
         const attempt = (
           fellBack: boolean,
           state: unknown,
-          pause?: Pause
+          conditions: Conditions | undefined
         ): Effect.Effect<A, E, R | Call | Scope.Scope> =>
-          Effect.catchAll(limited(self.execute(use, pause)), (error) =>
+          Effect.catchAll(self.execute(use, conditions), (error) =>
             mayRetry(error)
-              ? Effect.flatMap(decide(error, state, fellBack), ([next, pause]) => attempt(fellBack, next, pause))
+              ? Effect.flatMap(decide(error, state, fellBack), ([next, pause]) =>
+                  attempt(fellBack, next, { ...conditions, pause })
+                )
               : Effect.fail(error)
           )
-        return Effect.flatMap(Call, (call) => attempt(call.fellBack, schedule.initial, pause))
+        const first = waitLimit === undefined ? conditions : { ...conditions, waitLimit }
+        return Effect.flatMap(Call, (call) => attempt(call.fellBack, schedule.initial, first))
       }
     }
     return retried
@@ -440,10 +448,10 @@ export const orElse: {
     return {
       primary: self.primary,
       members: self.members && that.members ? [...self.members, ...that.members] : undefined,
-      execute: (use, pause) =>
-        Effect.catchAll(self.execute(use, pause), (error) => {
+      execute: (use, conditions) =>
+        Effect.catchAll(self.execute(use, conditions), (error) => {
           if (!when(error)) return Effect.fail(error)
-          return Effect.flatMap(Effect.all([Call, Clock.currentTimeNanos]), ([call, now]) => {
+          return Effect.flatMap(Effect.zip(Call, Clock.currentTimeNanos), ([call, now]) => {
             if (Option.exists(call.deadline, (deadline) => now >= deadline)) return Effect.fail(error)
             const from = call.attempts.at(-1)?.deployment ?? self.primary.deployment
             const decided = call.recordFallback(now, from, that.primary.deployment, error)

@@ -27,6 +27,13 @@ export * as Call from "./Call.js"
 export * as CallSettings from "./CallSettings.js"
 
 /**
+ * An end to how long an effect may take, set as an instant.
+ *
+ * @since 0.1.0
+ */
+export * as Deadline from "./Deadline.js"
+
+/**
  * Where to go when a deployment is done: `orElse`, for any effect.
  *
  * @since 0.1.0

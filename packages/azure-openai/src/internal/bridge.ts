@@ -193,14 +193,14 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
       let last: Reply.RawReply | undefined
       const watched = (runner: Service): Service => ({
         primary: runner.primary,
-        execute: (use, pause) =>
+        execute: (use, conditions) =>
           runner.execute(
             (target) =>
               Effect.suspend(() => {
                 last = undefined
                 return Effect.tapError(use(target), (failure) => Effect.sync(() => void (last = failure.reply)))
               }),
-            pause
+            conditions
           )
       })
 
@@ -237,7 +237,7 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
 
       const outgoing: Effect.Effect<Outgoing, CallError, Call.Call | Scope.Scope> = streams ? streamed : whole
       return outgoing.pipe(
-        Operation.call(
+        Operation.callScoped(
           runner,
           nameOf(parsed),
           { [attributes.stream]: streams ? true : undefined },

@@ -91,7 +91,7 @@ export const embeddings = (request: EmbeddingsRequest): Effect.Effect<Embeddings
       yield* Operation.recordUsage(answer.usage)
       const served = yield* Call.served(runner.primary)
       return { vectors, inputTokens: answer.usage?.prompt_tokens, model: answer.model, served }
-    }).pipe(Operation.call(runner, "embeddings", {}), Effect.scoped)
+    }).pipe(Operation.call(runner, "embeddings", {}))
   )
 
 /** One text of a batch. */

@@ -22,30 +22,37 @@ import * as EventStream from "./eventStream.js"
 export const defined = (entries: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null))
 
-/**
- * Runs an operation as a call, with its root span `{name} {model}`. `body` is what it will take of a deployment's capacity.
- *
- * @internal
- */
-export const call = (
+/** @internal */
+export interface CallOptions {
+  readonly once?: boolean
+  /** What it will take of a deployment's capacity. */
+  readonly body?: Readonly<Record<string, unknown>>
+}
+
+const optionsOf = (
   runner: Service,
   name: string,
   request: Record<string, unknown>,
-  options?: { readonly once?: boolean; readonly body?: Readonly<Record<string, unknown>> }
-) =>
-  Call.run({
-    metrics: CallMetrics.of(name, runner.primary.model),
-    once: options?.once,
-    demand: options?.body === undefined ? undefined : Tokens.demand(options.body),
-    name: `${name} ${runner.primary.model}`,
-    attributes: {
-      [attributes.operation]: name,
-      [attributes.provider]: values.provider,
-      [attributes.resourceProvider]: values.resourceProvider,
-      [attributes.requestModel]: runner.primary.model,
-      ...defined(request)
-    }
-  })
+  options: CallOptions = {}
+): Call.Options => ({
+  metrics: CallMetrics.of(name, runner.primary.model),
+  once: options.once,
+  demand: options.body === undefined ? undefined : Tokens.demand(options.body),
+  name: `${name} ${runner.primary.model}`,
+  attributes: {
+    [attributes.operation]: name,
+    [attributes.provider]: values.provider,
+    [attributes.resourceProvider]: values.resourceProvider,
+    [attributes.requestModel]: runner.primary.model,
+    ...defined(request)
+  }
+})
+
+/** Runs an operation as a call, with its root span `{name} {model}`. @internal */
+export const call = (...options: Parameters<typeof optionsOf>) => Call.run(optionsOf(...options))
+
+/** {@link call}, for what lasts until the enclosing Scope closes. @internal */
+export const callScoped = (...options: Parameters<typeof optionsOf>) => Call.runScoped(optionsOf(...options))
 
 /** Tells admission and metrics what the reply says the request took. @internal */
 export const recordUsage = (usage: unknown): Effect.Effect<void, never, Call.Call> =>

@@ -129,7 +129,7 @@ export const createResponse = (request: ResponseRequest): Effect.Effect<Response
         Effect.flatMap(target.post("responses", body), (reply) => read(reply, target))
       )
       return yield* answered(runner, response)
-    }).pipe(Operation.call(runner, "chat", {}, { once: once(request), body: request }), Effect.scoped)
+    }).pipe(Operation.call(runner, "chat", {}, { once: once(request), body: request }))
   })
 
 /**
@@ -183,7 +183,7 @@ export const beginResponseStream = (
           },
           protocol: (reply, target) => new ResponseProtocol(reply, target.responses)
         })
-    ).pipe(Operation.call(runner, "chat", { [attributes.stream]: true }, { once: once(request), body: request }))
+    ).pipe(Operation.callScoped(runner, "chat", { [attributes.stream]: true }, { once: once(request), body: request }))
   })
 
 /**
@@ -249,7 +249,7 @@ const stored = <A>(
           return yield* decode({ headers, status, body: yield* text })
         })
       )
-    }).pipe(Operation.call(runner, name, { [attributes.responseId]: id }), Effect.scoped)
+    }).pipe(Operation.call(runner, name, { [attributes.responseId]: id }))
   })
 
 /**

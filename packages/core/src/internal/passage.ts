@@ -5,8 +5,8 @@ import * as Option from "effect/Option"
 import type { Admitted, Hinted, Quote, Turn } from "../Admission.js"
 import type { Call } from "../Call.js"
 import { CallSettings, longestWait, rankOf } from "../CallSettings.js"
+import type { Conditions } from "../Runner.js"
 import { toNanos } from "./time.js"
-import { WaitLimit } from "./waitLimit.js"
 
 /** A call that was let through, until it is settled. @internal */
 export interface Passage<F extends Hinted> {
@@ -25,15 +25,14 @@ export type Wait = (
 export const enter = <F extends Hinted>(
   admission: Admitted<F>,
   call: Call["Type"],
-  pause: { readonly notBefore: bigint; readonly reason: string; readonly hinted: boolean } | undefined,
+  conditions: Conditions | undefined,
   wait: Wait
 ): Effect.Effect<Passage<F>, F> =>
   Effect.gen(function* () {
     const settings = yield* CallSettings
-    const limit = yield* WaitLimit
     const { controller } = admission
-    const policy = Option.getOrElse(limit, () => controller.maxWait)
-    const latest = call.startedAt + toNanos(longestWait(settings, policy))
+    const pause = conditions?.pause
+    const latest = call.startedAt + toNanos(longestWait(settings, conditions?.waitLimit ?? controller.maxWait))
     const quote = yield* admission.quote(call.demand(admission.count))
     const turn = yield* Effect.mapError(
       controller.enter(

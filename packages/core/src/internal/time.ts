@@ -8,10 +8,13 @@ export const nanosPerMilli = 1_000_000n
 /** Milliseconds of a span of monotonic time, fractions kept. @internal */
 export const toMillis = (nanos: bigint): number => Number(nanos) / 1e6
 
-/** Nanoseconds of a duration; what is too long for them becomes a time no clock reaches. @internal */
+/** A time no clock reaches. @internal */
+export const never = 1n << 80n
+
+/** Nanoseconds of a duration; what is too long for them becomes {@link never}. @internal */
 export const toNanos = (duration: Duration.Duration): bigint => {
   const nanos = Math.round(Duration.toMillis(duration) * 1e6)
-  return Number.isFinite(nanos) ? BigInt(nanos) : 1n << 80n
+  return Number.isFinite(nanos) ? BigInt(nanos) : never
 }
 
 // A timer of Node's holds at most 2^31 - 1 ms; beyond it fires at once.

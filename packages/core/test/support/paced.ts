@@ -73,7 +73,7 @@ export const deployment = (
           reply(name, sent.push([name, now]) && sent.filter(([other]) => other === name).length)
         )
       )
-      .pipe(Call.run({ name: "call", attributes: {} }), Effect.scoped)
+      .pipe(Call.run({ name: "call", attributes: {} }))
   return { ask, sent }
 }
 
