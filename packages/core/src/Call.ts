@@ -5,14 +5,13 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import { ParentSpan } from "effect/Tracer"
 import type { Attempt, Kind } from "./Attempt.js"
 import { CallSettings } from "./CallSettings.js"
@@ -136,6 +135,8 @@ export interface Service {
   /** `errorType`: where it failed, as its span has it. */
   readonly record: (leaf: object, attempt: Attempt, errorType: string | undefined) => void
   readonly recordWait: (nanos: bigint) => void
+  /** What to run when the call has ended, before its span does; what was added last runs first. */
+  readonly addFinalizer: (finalizer: Scope.Scope.Finalizer) => void
   /** Whether a later deployment than the first has taken over. */
   readonly fellBack: boolean
   /** `fellBack`: where the retry goes back to. */
@@ -180,69 +181,64 @@ export interface Options {
   readonly once?: boolean | undefined
 }
 
-// To be run uninterruptibly. When `scope` closes the call has ended.
-const start = <A, E, R>(
-  self: Effect.Effect<A, E, R>,
-  options: Options,
-  scope: Scope.Scope
-): Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan>> =>
-  Effect.gen(function* () {
-    const settings = yield* CallSettings
-    const clock = yield* Effect.clock
-    const tags = yield* FiberRef.get(FiberRef.currentMetricLabels)
-    const { attributes, metrics = sharedMetrics(), name } = options
-    const span = yield* Span.begin(name, { kind: "client", captureStackTrace: false, attributes }, clock)
-    const startedAt = clock.unsafeCurrentTimeNanos()
-    const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
-    const state = new CallState(startedAt, deadline, span.span, tags, options.once ?? false, options.demand)
-    yield* Scope.addFinalizerExit(scope, (exit) =>
-      Effect.suspend(() =>
-        Effect.ensuring(
-          state.end(exit, clock.unsafeCurrentTimeNanos(), metrics),
-          Effect.sync(() => span.end(exit))
-        )
-      )
-    )
-    const services = Context.make(Call, state).pipe(
-      Context.add(Scope.Scope, scope),
-      Context.add(ParentSpan, span.span)
-    )
-    return yield* Effect.provide(self, services)
+interface Started {
+  readonly services: Context.Context<Call | ParentSpan>
+  readonly end: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+}
+
+const start = ({
+  attributes,
+  demand,
+  metrics = sharedMetrics(),
+  name,
+  once = false
+}: Options): Effect.Effect<Started> =>
+  Effect.withFiberRuntime((fiber) => {
+    const settings = Context.get(fiber.currentContext, CallSettings)
+    const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+    const tags = fiber.getFiberRef(FiberRef.currentMetricLabels)
+    return Effect.map(Effect.makeSpan(name, { kind: "client", captureStackTrace: false, attributes }), (span) => {
+      const startedAt = clock.unsafeCurrentTimeNanos()
+      const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
+      const call = new CallState(startedAt, deadline, span, tags, once, demand)
+      const endSpan = Span.ender(span, clock, fiber)
+      const ended = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const logged = call.end(exit, clock.unsafeCurrentTimeNanos(), metrics)
+          endSpan(exit)
+          return logged
+        })
+      return {
+        services: Context.add(Context.make(Call, call), ParentSpan, span),
+        end: (exit) =>
+          call.finalizers.reduce((after, finalizer) => Effect.ensuring(finalizer(exit), after), ended(exit))
+      }
+    })
   })
 
 /**
- * Runs `self` as one call: makes the root span (kind client), provides {@link Call}, and a Scope that closes with the call.
+ * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}.
  *
- * The call's clock starts here. `CallSettings.withDeadline` is read here, once. When it has ended, the call is counted and
- * logged at debug level. Interruption ends `self`, then what it acquired is released, the last of it the span.
+ * The call's clock starts here. `CallSettings.withDeadline` is read here, once. When `self` has ended, interrupted or not,
+ * what its attempts acquired is released, the call is counted and logged at debug level, and its span ends.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const run: {
-  (
-    options: Options
-  ): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan>>
-  <A, E, R>(
-    self: Effect.Effect<A, E, R>,
-    options: Options
-  ): Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan>>
+  (options: Options): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Call | ParentSpan>>
+  <A, E, R>(self: Effect.Effect<A, E, R>, options: Options): Effect.Effect<A, E, Exclude<R, Call | ParentSpan>>
 } = dual(
   2,
-  <A, E, R>(
-    self: Effect.Effect<A, E, R>,
-    options: Options
-  ): Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan>> =>
+  <A, E, R>(self: Effect.Effect<A, E, R>, options: Options): Effect.Effect<A, E, Exclude<R, Call | ParentSpan>> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Scope.make(), (scope) =>
-        Effect.onExit(start(restore(self), options, scope), (exit) => Scope.close(scope, exit))
-      )
+      Effect.flatMap(start(options), ({ end, services }) => Effect.onExit(Effect.provide(restore(self), services), end))
     )
 )
 
 /**
- * {@link run}, for what outlives the effect, such as a stream: the call, its root span and what `self` acquired last until
- * the enclosing Scope closes; if `self` fails, until then.
+ * {@link run}, for what outlives the effect, such as a stream: the call, its root span and what its attempts acquired last
+ * until the enclosing Scope closes; if `self` fails, until then.
  *
  * @since 0.1.0
  * @category constructors
@@ -250,24 +246,22 @@ export const run: {
 export const runScoped: {
   (
     options: Options
-  ): <A, E, R>(
-    self: Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan> | Scope.Scope>
+  ): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Call | ParentSpan> | Scope.Scope>
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
     options: Options
-  ): Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan> | Scope.Scope>
+  ): Effect.Effect<A, E, Exclude<R, Call | ParentSpan> | Scope.Scope>
 } = dual(
   2,
   <A, E, R>(
     self: Effect.Effect<A, E, R>,
     options: Options
-  ): Effect.Effect<A, E, Exclude<R, Call | Scope.Scope | ParentSpan> | Scope.Scope> =>
+  ): Effect.Effect<A, E, Exclude<R, Call | ParentSpan> | Scope.Scope> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.scope, (outer) =>
-        // A Scope of its own, so that a call which fails inside a longer one ends then and there.
-        Effect.flatMap(Scope.fork(outer, ExecutionStrategy.sequential), (scope) =>
-          Effect.onError(start(restore(self), options, scope), (cause) => Scope.close(scope, Exit.failCause(cause)))
+      Effect.flatMap(start(options), ({ end, services }) =>
+        Effect.onExit(Effect.provide(restore(self), services), (exit) =>
+          // A call which fails inside a longer Scope ends then and there.
+          Exit.isSuccess(exit) ? Effect.addFinalizer(end) : end(exit)
         )
       )
     )

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -16,7 +17,7 @@ import { never } from "./internal/time.js"
 
 /**
  * Fails with `onPassed` when the monotonic clock (`Clock.currentTimeNanos`) reaches `instant`: then `self` is interrupted,
- * and waited for. What ends before, or cannot be interrupted and succeeds all the same, counts.
+ * and waited for.
  *
  * `Effect.timeoutFail` for the hot path: `self` may be interrupted at the instant even where the caller may not be, and all
  * that wait for an instant of one clock share one timer. An `instant` that has come already still lets `self` begin.
@@ -41,7 +42,9 @@ export const failAt: {
   <A, E, R, E2>(self: Effect.Effect<A, E, R>, instant: bigint, onPassed: () => E2): Effect.Effect<A, E | E2, R> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.clockWith((clock) =>
-        Effect.flatMap(Effect.runtime<R>(), (runtime) => run(self, { runtime, clock, restore, instant, onPassed }))
+        Effect.contextWithEffect((context: Context.Context<R>) =>
+          run(self, { context, clock, restore, instant, onPassed })
+        )
       )
     )
 )
@@ -49,28 +52,45 @@ export const failAt: {
 /** @internal */
 export interface Running<R, E2> {
   /** What `self` runs in. */
-  readonly runtime: Runtime.Runtime<R>
+  readonly context: Context.Context<R>
   readonly clock: Clock.Clock
   readonly restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   readonly instant: bigint
   readonly onPassed: () => E2
 }
 
-/** {@link failAt}, for who has put a runtime together. To be run uninterruptibly. @internal */
+/**
+ * {@link failAt}, for who has put a context together: the fiber that `self` gets begins with it. To be run
+ * uninterruptibly.
+ *
+ * @internal
+ */
 export const run = <A, E, R, E2>(
   self: Effect.Effect<A, E, R>,
-  { clock, instant, onPassed, restore, runtime }: Running<R, E2>
+  { clock, context, instant, onPassed, restore }: Running<R, E2>
 ): Effect.Effect<A, E | E2> =>
-  Effect.withFiberRuntime((parent) => {
-    const child = Runtime.runFork(runtime, Effect.interruptible(self))
+  Effect.withFiberRuntime((parent, { runtimeFlags }) => {
+    let given: FiberRefs.FiberRefs | undefined
+    const child = Runtime.runFork(
+      Runtime.make({ context, runtimeFlags, fiberRefs: parent.getFiberRefs() }),
+      // As a value: a failure that nobody waits for yet is logged as one that nobody handles.
+      Effect.withFiberRuntime<Exit.Exit<A, E>, never, R>((child) => {
+        given = child.getFiberRefs()
+        return Effect.exit(Effect.interruptible(self))
+      })
+    )
     // What it changed in its fiber is the caller's, but for what it was given.
-    const join = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> =>
-      Effect.zipRight(Effect.inheritFiberRefs(FiberRefs.delete(child.getFiberRefs(), FiberRef.currentContext)), exit)
+    const join = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> => {
+      const refs = child.getFiberRefs()
+      return refs === given
+        ? exit
+        : Effect.zipRight(Effect.inheritFiberRefs(FiberRefs.delete(refs, FiberRef.currentContext)), exit)
+    }
     const exit = child.unsafePoll()
-    if (exit !== null) return join(exit)
+    if (exit !== null) return join(Exit.flatten(exit))
     const waiting = Effect.async<A, E | E2>((resume) => {
       if (instant >= never) {
-        child.addObserver((exit) => resume(join(exit)))
+        child.addObserver((exit) => resume(join(Exit.flatten(exit))))
         return
       }
       const alarm = Alarm.of(clock)
@@ -80,7 +100,8 @@ export const run = <A, E, R, E2>(
         child.unsafeInterruptAsFork(parent.id())
       })
       alarm.set(entry)
-      child.addObserver((exit) => {
+      child.addObserver((ended) => {
+        const exit = Exit.flatten(ended)
         alarm.clear(entry, parent.currentScheduler)
         resume(passed && Exit.isInterrupted(exit) ? Effect.failSync(onPassed) : join(exit))
       })

@@ -10,11 +10,9 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Runtime from "effect/Runtime"
 import type * as Schedule from "effect/Schedule"
 import * as Decision from "effect/ScheduleDecision"
 import * as Intervals from "effect/ScheduleIntervals"
@@ -77,6 +75,15 @@ export interface Primary {
 }
 
 /**
+ * What is done with a deployment in one attempt. What it acquires is released when the attempt has failed, or the call that
+ * it answered has ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Use<Target, A, F, R> = (target: Target) => Effect.Effect<A, F, R>
+
+/**
  * A deployment, or several behind a policy.
  *
  * `execute` waits as `conditions` say, then runs `use` against a deployment's `Target` as one attempt, with a span of its own. It
@@ -91,9 +98,9 @@ export interface Primary {
 export interface Runner<in out Target, in out F, in out E> {
   readonly primary: Primary
   readonly execute: <A, R>(
-    use: (target: Target) => Effect.Effect<A, F, R>,
+    use: Use<Target, A, F, R>,
     conditions?: Conditions
-  ) => Effect.Effect<A, E, R | Call | Scope.Scope>
+  ) => Effect.Effect<A, E, Exclude<R, Scope.Scope> | Call>
   /** The deployments behind it, in order. Absent where it does not say; then it is asked as a whole. */
   readonly members?: ReadonlyArray<Member<Target, F, E>> | undefined
 }
@@ -172,6 +179,14 @@ export interface Options<Target, F extends Failure, E> {
   readonly toError: (failure: F, history: History) => E
 }
 
+// The compiler cannot know that what was excluded and then added is all there was.
+const within = <R>(
+  context: Context.Context<Exclude<R, Scope.Scope>>,
+  scope: Scope.Scope,
+  span: Tracer.Span
+): Context.Context<R> =>
+  Context.add(Context.add(context, Scope.Scope, scope), Tracer.ParentSpan, span) as Context.Context<R>
+
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /**
@@ -200,95 +215,104 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
   const toError = (call: Call["Type"], failure: F): E =>
     options.toError(failure, { attempts: [...call.attempts], since: call.startedAt, once: call.once })
 
+  const overdue = (call: Call["Type"], passage: Passage<F> | undefined): Effect.Effect<never, E> => {
+    const failed = Effect.failSync(() => toError(call, options.cutOff("deadline", {})))
+    return passage === undefined ? failed : Effect.zipRight(passage.turn.failed, failed)
+  }
+
   // To be run uninterruptibly.
   const attempt = <A, R>(
-    use: (target: Target) => Effect.Effect<A, F, R>,
+    use: Use<Target, A, F, R>,
     call: Call["Type"],
     restore: Restore,
-    passage?: Passage<F>
-  ): Effect.Effect<A, E, R | Scope.Scope> =>
-    Effect.gen(function* () {
-      const runtime = yield* Effect.runtime<R | Scope.Scope>()
-      const clock = yield* Effect.clock
-      const startedAt = clock.unsafeCurrentTimeNanos()
-      const ownEnd = startedAt + timeout
-      const deadline = Option.getOrElse(call.deadline, () => never)
-      const cut: Cut = deadline <= ownEnd ? "deadline" : "timeout"
-      if (deadline <= startedAt) {
-        if (passage !== undefined) yield* passage.turn.failed
-        return yield* Effect.fail(toError(call, options.cutOff("deadline", {})))
-      }
-      const resends = call.sentBy(runner)
-      const number = call.attempts.length + 1
-      const scope = yield* Scope.fork(Context.get(runtime.context, Scope.Scope), ExecutionStrategy.sequential)
-      const span = yield* Span.begin(spans.attempt(kind), spanOptions, clock)
-      span.attribute(attributes.attempt, number)
-      if (resends > 0) span.attribute(attributes.resendCount, resends)
-      call.recordSent(metrics)
-      let answered = false
-      yield* Scope.addFinalizerExit(scope, (exit) => {
-        const ended = Effect.sync(() => {
-          call.recordEnded(metrics)
-          span.end(exit)
-        })
-        return passage !== undefined && answered ? Effect.ensuring(Passages.settle(call, passage), ended) : ended
-      })
-      const record = (outcome: string, failure: Failure | undefined) =>
-        call.record(
-          runner,
-          {
-            number,
-            deployment,
-            kind,
-            outcome,
-            ...(failure === undefined || Option.isNone(failure.retryAfter)
-              ? {}
-              : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
-            startedMs: toMillis(startedAt - call.startedAt),
-            durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
-          },
-          failure?.errorType
+    passage: Passage<F> | undefined
+  ): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
+    Effect.contextWithEffect((context: Context.Context<Exclude<R, Scope.Scope>>) =>
+      Effect.withFiberRuntime((fiber) => {
+        const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+        const startedAt = clock.unsafeCurrentTimeNanos()
+        const deadline = Option.getOrElse(call.deadline, () => never)
+        if (deadline <= startedAt) return overdue(call, passage)
+        const cut: Cut = deadline <= startedAt + timeout ? "deadline" : "timeout"
+        const resends = call.sentBy(runner)
+        const number = call.attempts.length + 1
+        const record = (outcome: string, failure?: F): void =>
+          call.record(
+            runner,
+            {
+              number,
+              deployment,
+              kind,
+              outcome,
+              ...(failure === undefined || Option.isNone(failure.retryAfter)
+                ? {}
+                : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
+              startedMs: toMillis(startedAt - call.startedAt),
+              durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
+            },
+            failure?.errorType
+          )
+        return Effect.flatMap(Effect.makeSpan(spans.attempt(kind), spanOptions), (span) =>
+          Effect.flatMap(Scope.make(), (scope) => {
+            span.attribute(attributes.attempt, number)
+            if (resends > 0) span.attribute(attributes.resendCount, resends)
+            call.recordSent(metrics)
+            const endSpan = Span.ender(span, clock, fiber)
+            // A finalizer that breaks must not keep the span open.
+            const end = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+              Effect.ensuring(
+                Scope.close(scope, exit),
+                Effect.sync(() => {
+                  call.recordEnded(metrics)
+                  endSpan(exit)
+                })
+              )
+            const fail = (cause: Cause.Cause<F>): Effect.Effect<never, E> => {
+              const failed = Either.match(Cause.failureOrCause(cause), {
+                onLeft: (failure) => {
+                  if (failure.unsent !== true) record(failure._tag, failure)
+                  span.attribute(attributes.errorType, failure.errorType)
+                  if (Option.isSome(failure.retryAfter)) {
+                    span.attribute(attributes.retryAfterMs, Duration.toMillis(failure.retryAfter.value))
+                  }
+                  return Exit.fail(toError(call, failure))
+                },
+                onRight: (cause) => {
+                  const outcome = Cause.isInterruptedOnly(cause) ? "interrupted" : "defect"
+                  record(outcome)
+                  span.attribute(attributes.errorType, outcome)
+                  return Exit.failCause(cause)
+                }
+              })
+              // Both causes surface where a finalizer breaks: it must not hide what the attempt came to.
+              return Effect.ensuring(failed, end(failed))
+            }
+            const running = Deadline.run(
+              Effect.suspend(() => use(target)),
+              {
+                context: within(context, scope, span),
+                clock,
+                restore,
+                instant: cut === "deadline" ? deadline : startedAt + timeout,
+                onPassed: () => options.cutOff(cut, call.reply)
+              }
+            )
+            return Effect.flatMap(Effect.exit(running), (exit): Effect.Effect<A, E> => {
+              if (Exit.isSuccess(exit)) {
+                record("answered")
+                call.addFinalizer(
+                  passage === undefined ? end : (exit) => Effect.ensuring(Passages.settle(call, passage), end(exit))
+                )
+                return Exit.succeed(exit.value)
+              }
+              return passage === undefined
+                ? fail(exit.cause)
+                : Effect.zipRight(Passages.refuse(call, passage, exit.cause), fail(exit.cause))
+            })
+          })
         )
-      const exit = yield* Effect.exit(
-        Deadline.run(
-          Effect.suspend(() => use(target)),
-          {
-            runtime: Runtime.make({
-              ...runtime,
-              context: Context.add(Context.add(runtime.context, Scope.Scope, scope), Tracer.ParentSpan, span.span)
-            }),
-            clock,
-            restore,
-            instant: cut === "deadline" ? deadline : ownEnd,
-            onPassed: () => options.cutOff(cut, call.reply)
-          }
-        )
-      )
-      if (Exit.isSuccess(exit)) {
-        record("answered", undefined)
-        answered = true
-        return exit.value
-      }
-      if (passage !== undefined) yield* Passages.refuse(call, passage, exit.cause)
-      const failed = Either.match(Cause.failureOrCause(exit.cause), {
-        onLeft: (failure) => {
-          if (failure.unsent !== true) record(failure._tag, failure)
-          span.attribute(attributes.errorType, failure.errorType)
-          if (Option.isSome(failure.retryAfter)) {
-            span.attribute(attributes.retryAfterMs, Duration.toMillis(failure.retryAfter.value))
-          }
-          return Exit.fail(toError(call, failure))
-        },
-        onRight: (cause) => {
-          const outcome = Cause.isInterruptedOnly(cause) ? "interrupted" : "defect"
-          record(outcome, undefined)
-          span.attribute(attributes.errorType, outcome)
-          return Exit.failCause(cause)
-        }
       })
-      // Both causes surface where a finalizer breaks: it must not hide what the attempt came to.
-      return yield* Effect.ensuring(failed, Scope.close(scope, failed))
-    })
+    )
 
   const waitSpan = (
     call: Call["Type"],
@@ -331,7 +355,7 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
             )
           })
         }
-        const sending = Effect.uninterruptibleMask((restore) => attempt(use, call, restore))
+        const sending = Effect.uninterruptibleMask((restore) => attempt(use, call, restore, undefined))
         return conditions?.pause === undefined ? sending : Effect.zipRight(wait(call, conditions.pause), sending)
       }),
     get members() {
@@ -398,13 +422,13 @@ export const retry: {
           runner: runner === self ? retried : retry(runner, schedule)
         }))
       },
-      execute: <A, R>(use: (target: Target) => Effect.Effect<A, F, R>, conditions?: Conditions) => {
+      execute: <A, R>(use: Use<Target, A, F, R>, conditions?: Conditions) => {
         // A retry goes back to where it began: at the call's first deployment, or past it.
         const attempt = (
           fellBack: boolean,
           state: unknown,
           conditions: Conditions | undefined
-        ): Effect.Effect<A, E, R | Call | Scope.Scope> =>
+        ): Effect.Effect<A, E, Exclude<R, Scope.Scope> | Call> =>
           Effect.catchAll(self.execute(use, conditions), (error) =>
             mayRetry(error)
               ? Effect.flatMap(decide(error, state, fellBack), ([next, pause]) =>

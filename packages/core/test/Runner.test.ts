@@ -50,9 +50,7 @@ const leaf = (name: string, timeout: Duration.DurationInput = "1 minute"): Servi
 
 /** Uses a runner as one call, and says how it went besides. */
 const use = <A>(runner: Service, f: (target: string) => Effect.Effect<A, Failure, Scope.Scope>) =>
-  runner
-    .execute(f)
-    .pipe(Effect.zip(Call.served(runner.primary)), Call.run({ name: "call", attributes: {} }))
+  runner.execute(f).pipe(Effect.zip(Call.served(runner.primary)), Call.run({ name: "call", attributes: {} }))
 
 describe("Runner", () => {
   it.effect("what an attempt acquires is released before the wait, if it fails, and at the end, if it answers", () =>

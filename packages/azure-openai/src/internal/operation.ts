@@ -137,9 +137,9 @@ export const begin = <A>(
     ])
     const toFirst = Number(now - call.startedAt) / 1e9
     CallMetrics.of(options.name, runner.primary.model).timeToFirstChunk.unsafeUpdate(toFirst, tags)
-    yield* Effect.addFinalizer(() =>
+    call.addFinalizer(() =>
       Effect.sync(() => {
-        // The attempt's scope, where admission settles, closes after this one.
+        // Admission settles in a finalizer that was added before, so after this one.
         call.recordUsage(Tokens.used(protocol.usage()))
         if (Option.isNone(root)) return
         const answer: Record<string, unknown> = { ...protocol.attributes(), [attributes.timeToFirstChunk]: toFirst }

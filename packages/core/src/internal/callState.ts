@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type { Attempt } from "../Attempt.js"
 import type { CountTokens, Demand, Outcome, Reply, Service, Usage } from "../Call.js"
@@ -23,6 +24,7 @@ let arrivals = 0
 export class CallState implements Service {
   readonly order = ++arrivals
   readonly attempts: Array<Attempt> = []
+  readonly finalizers: Array<Scope.Scope.Finalizer> = []
   private readonly sent = new Map<object, number>()
   private waitedNanos = 0n
   fellBack = false
@@ -80,6 +82,10 @@ export class CallState implements Service {
     this.attempts.push(recorded)
     this.metrics?.attempt(recorded, errorType, this.tags)
     this.reply = {}
+  }
+
+  addFinalizer(finalizer: Scope.Scope.Finalizer): void {
+    this.finalizers.push(finalizer)
   }
 
   recordWait(nanos: bigint): void {
@@ -163,4 +169,3 @@ export class CallState implements Service {
     }))
   }
 }
-
