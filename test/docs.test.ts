@@ -99,6 +99,18 @@ describe("documentation", () => {
     assert.include(seen, tree)
   })
 
+  it("the tests that the page on threats names are there", () => {
+    const page = read("packages/azure-openai/docs/threats.md")
+    const cited = [...page.matchAll(/`((?:packages|test)\/[\w/.-]+\.test\.ts)`: "([^"]+)"/g)]
+    const missing = cited.filter(([, path, title]) => !read(path ?? "").includes(title ?? "none"))
+
+    assert.isAbove(cited.length, 25)
+    assert.deepStrictEqual(
+      missing.map(([citation]) => citation),
+      []
+    )
+  })
+
   it("the repository speaks of itself alone", () => {
     for (const path of guides)
       assert.notMatch(read(path), /\/work\/|\/tmp\/|127\.0\.0\.1:\d{5}.*registry|agent session/i, path)

@@ -20,7 +20,14 @@ export default defineConfig({
   },
   test: {
     include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
-    exclude: ["**/node_modules/**", "**/dist/**", "test/.generated/**", "test/telemetry/**", "test/clients/**"],
+    exclude: [
+      "**/node_modules/**",
+      "**/dist/**",
+      "test/.generated/**",
+      "test/telemetry/**",
+      "test/clients/**",
+      "test/packages/**"
+    ],
     // Importing Effect takes longer than most files' tests: workers keep their modules from file to file.
     pool: "forks",
     isolate: false,
