@@ -1,7 +1,7 @@
 import type { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { AzureOpenAI, ChatStream, Credential, Deployment, Responses } from "@spillway/azure-openai"
-import type { CallError } from "@spillway/azure-openai"
+import type { CallError, StreamBroken } from "@spillway/azure-openai"
 import { RetryAfter } from "@spillway/core"
 import { Emulator, InStreamThrottle, Script } from "@spillway/emulator"
 import type { EmulatorConfig } from "@spillway/emulator"
@@ -55,7 +55,7 @@ const value = <A>(exit: Exit.Exit<A, unknown>): A => {
   return exit.value
 }
 
-const failure = (exit: Exit.Exit<unknown, CallError.CallError | CallError.StreamBroken>) => {
+const failure = (exit: Exit.Exit<unknown, CallError.CallError | StreamBroken.StreamBroken>) => {
   if (Exit.isSuccess(exit) || exit.cause._tag !== "Fail") throw new Error("expected a typed failure")
   return exit.cause.error
 }
@@ -142,7 +142,7 @@ describe("the surface, over the emulator", () => {
     )
   }
 
-  const ends: ReadonlyArray<readonly [EmulatorConfig.EmulatorConfig["faults"], CallError.Broken | "finished"]> = [
+  const ends: ReadonlyArray<readonly [EmulatorConfig.EmulatorConfig["faults"], StreamBroken.Broken | "finished"]> = [
     [[{ fault: "truncate", afterBytes: 9000 }], "connection"],
     [[{ fault: "reset", afterBytes: 9000 }], "connection"],
     [[{ fault: "silence", afterBytes: 9000 }], "silence"],

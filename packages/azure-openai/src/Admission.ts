@@ -14,8 +14,7 @@ import * as Option from "effect/Option"
 import type { Capacity } from "./Capacity.js"
 import * as Capacities from "./Capacity.js"
 import * as Meter from "./internal/meter.js"
-import type { Failure } from "./Reply.js"
-import * as Reply from "./Reply.js"
+import * as Failure from "./Failure.js"
 import * as Tokens from "./Tokens.js"
 
 /**
@@ -60,7 +59,7 @@ export interface Deployment {
  */
 export interface Service {
   /** The gate of a deployment. Fails where nothing is known of the model's capacity. */
-  readonly admit: (deployment: Deployment) => Effect.Effect<Core.Admitted<Failure>, ConfigError.ConfigError>
+  readonly admit: (deployment: Deployment) => Effect.Effect<Core.Admitted<Failure.Failure>, ConfigError.ConfigError>
 }
 
 /**
@@ -117,19 +116,19 @@ const admitted = (
   controller: Core.Controller,
   rates: Meter.Rates,
   count: Call.CountTokens | undefined
-): Core.Admitted<Failure> => ({
+): Core.Admitted<Failure.Failure> => ({
   controller,
   count: count ?? Tokens.quarterOfCharacters,
   quote: Meter.make(rates),
   isThrottle: (failure) => failure._tag === "RateLimited",
-  saturated: Reply.saturated
+  saturated: Failure.saturated
 })
 
 const makeService = (options: Options) =>
   Effect.gen(function* () {
     yield* check(options)
     const gates = yield* Core.keyed
-    const known = new Map<string, Core.Admitted<Failure>>()
+    const known = new Map<string, Core.Admitted<Failure.Failure>>()
     return Admission.of({
       admit: (deployment) =>
         Effect.gen(function* () {
@@ -206,7 +205,7 @@ export const layerConfig = (options: Config.Config.Wrap<Options>): Layer.Layer<A
  */
 export const forDeployment = (
   deployment: Deployment
-): Effect.Effect<Option.Option<Core.Admitted<Failure>>, ConfigError.ConfigError> =>
+): Effect.Effect<Option.Option<Core.Admitted<Failure.Failure>>, ConfigError.ConfigError> =>
   Effect.gen(function* () {
     const own = yield* Effect.serviceOption(Admission)
     if (Option.isSome(own)) return Option.some(yield* own.value.admit(deployment))

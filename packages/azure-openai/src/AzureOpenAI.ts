@@ -10,7 +10,8 @@ import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { CallError, StreamBroken } from "./CallError.js"
+import type { CallError } from "./CallError.js"
+import type { StreamBroken } from "./StreamBroken.js"
 import type { Usage } from "./ChatCompletion.js"
 import { ChatCompletion, ChatRequest, ChatStreamRequest } from "./ChatCompletion.js"
 import type { ChatChunk } from "./ChatStream.js"
@@ -21,6 +22,7 @@ import { ChatProtocol } from "./internal/chatProtocol.js"
 import * as Content from "./internal/content.js"
 import * as Operation from "./internal/operation.js"
 import { codeOf, labelOf } from "./internal/serviceError.js"
+import * as Failure from "./Failure.js"
 import * as Reply from "./Reply.js"
 import * as StructuredOutput from "./StructuredOutput.js"
 import { attributes } from "./Telemetry.js"
@@ -165,7 +167,7 @@ export const chatJson = <A, I, R>(
   Effect.flatMap(Deployment, (runner) =>
     Effect.gen(function* () {
       const output = yield* Either.match(StructuredOutput.fromSchema(schema), {
-        onLeft: (expected) => Operation.fail(runner, Reply.refused("response_format", expected)),
+        onLeft: (expected) => Operation.fail(runner, Failure.refused("response_format", expected)),
         onRight: (output) => Effect.succeed(output)
       })
       const body = yield* valid(runner, () =>

@@ -4,33 +4,11 @@
  *
  * @since 0.1.0
  */
-import { Attempt, Recovery } from "@spillway/core"
+import { Recovery } from "@spillway/core"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-
-// What the server said in its own words may quote the request, so it can be read on purpose but is never printed or encoded.
-const Detail = Schema.transform(Schema.String, Schema.RedactedFromSelf(Schema.String), {
-  strict: true,
-  decode: (text) => Redacted.make(text),
-  encode: () => "<redacted>"
-})
-
-const common = {
-  /** The deployment whose reply, or silence, this error stands for. */
-  deployment: Schema.String,
-  /** The HTTP status; absent where no reply came. */
-  status: Schema.optional(Schema.Number),
-  /** The service's id for the request (`apim-request-id`, else `x-request-id`), to be quoted to its support. */
-  requestId: Schema.optional(Schema.String),
-  /** The service's own code, such as `content_filter`. */
-  code: Schema.optional(Schema.String),
-  /** The service's own words. Redacted, because they may quote the request: read them with `Redacted.value`. */
-  detail: Schema.optional(Detail),
-  /** All attempts of the call, oldest first. */
-  attempts: Schema.Array(Attempt.Attempt)
-}
+import { common, describe } from "./internal/errorFields.js"
 
 const retryable = {
   ...common,
@@ -40,27 +18,6 @@ const retryable = {
   again: Schema.Boolean,
   /** What the monotonic clock said when the call began. A Duration, because a bigint breaks JSON.stringify. */
   began: Schema.DurationFromMillis
-}
-
-const requests = (n: number): string => (n === 1 ? "1 request" : `${n} requests`)
-
-const describe = (
-  error: {
-    readonly deployment: string
-    readonly status?: number | undefined
-    readonly code?: string | undefined
-    readonly requestId?: string | undefined
-    readonly attempts: ReadonlyArray<Attempt.Attempt>
-  },
-  what: string
-): string => {
-  const facts = [
-    ...(error.status === undefined ? [] : [`status ${error.status}`]),
-    ...(error.code === undefined ? [] : [`code ${error.code}`]),
-    ...(error.requestId === undefined ? [] : [`request ${error.requestId}`]),
-    `${requests(error.attempts.length)} sent`
-  ]
-  return `${error.deployment}: ${what} (${facts.join(", ")})`
 }
 
 const hinted = (retryAfter: Option.Option<Duration.Duration>): string =>
@@ -358,57 +315,3 @@ export const CallError = Schema.Union(
  * @category errors
  */
 export type CallError = typeof CallError.Type
-
-/**
- * What broke a stream. `ended`: it ended before its answer did. `connection`: the connection was lost. `silence`: nothing
- * came for longer than the deployment's `idleTimeout`. `server`, `throttled`, `filtered`: the service said so in the stream.
- * `malformed`: an event that is not JSON, or of unknown shape. `deadline`: the call's own deadline passed.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const Broken = Schema.Literal(
-  "ended",
-  "connection",
-  "silence",
-  "server",
-  "throttled",
-  "filtered",
-  "malformed",
-  "deadline"
-)
-
-/**
- * The type of {@link Broken}.
- *
- * @since 0.1.0
- * @category models
- */
-export type Broken = typeof Broken.Type
-
-const breaks: Record<Broken, string> = {
-  ended: "the stream ended before its answer did",
-  connection: "the stream lost its connection",
-  silence: "the stream fell silent",
-  server: "the stream failed at the service",
-  throttled: "the stream was throttled",
-  filtered: "the content filter ended the stream",
-  malformed: "the stream sent an event of unknown shape",
-  deadline: "the call's deadline passed during the stream"
-}
-
-/**
- * A stream broke after its output had begun. What was received went to the caller already, so nothing asks again: no other
- * deployment, and not this one. `text` is all the text that came, redacted; `events` how many events the caller got.
- *
- * @since 0.1.0
- * @category errors
- */
-export class StreamBroken extends Schema.TaggedError<StreamBroken>("@spillway/azure-openai/StreamBroken")(
-  "StreamBroken",
-  { ...common, reason: Broken, text: Detail, events: Schema.Int }
-) {
-  override get message(): string {
-    return describe(this, `${breaks[this.reason]} after ${this.events} events`)
-  }
-}

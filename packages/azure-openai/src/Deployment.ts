@@ -23,7 +23,7 @@ import type { CallError, RateLimited, Unavailable } from "./CallError.js"
 import * as Credential from "./Credential.js"
 import * as Endpoint from "./Endpoint.js"
 import * as CallMetrics from "./internal/callMetrics.js"
-import * as Reply from "./Reply.js"
+import * as Failure from "./Failure.js"
 import * as Target from "./Target.js"
 import { attributes } from "./Telemetry.js"
 
@@ -33,7 +33,7 @@ import { attributes } from "./Telemetry.js"
  * @since 0.1.0
  * @category models
  */
-export interface Service extends Runner.Runner<Target.Target, Reply.Failure, CallError> {}
+export interface Service extends Runner.Runner<Target.Target, Failure.Failure, CallError> {}
 
 /**
  * The deployment that answers.
@@ -198,8 +198,8 @@ const fromOptions = (
         ...(endpoint.port === "" ? {} : { [attributes.serverPort]: Number(endpoint.port) }),
         [attributes.method]: "POST"
       },
-      cutOff: Reply.cutOff,
-      toError: (failure, history) => Reply.toError(target.deployment, failure, history)
+      cutOff: Failure.cutOff,
+      toError: (failure, history) => Failure.toError(target.deployment, failure, history)
     })
   })
 

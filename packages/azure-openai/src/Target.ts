@@ -18,7 +18,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Credential from "./Credential.js"
 import * as Endpoint from "./Endpoint.js"
+import * as Failure from "./Failure.js"
 import * as Reply from "./Reply.js"
+import { requestIdOf } from "./internal/serviceError.js"
 import * as HttpSpans from "./internal/httpSpans.js"
 import { attributes } from "./Telemetry.js"
 
@@ -39,24 +41,14 @@ export interface Request {
 }
 
 /**
- * A successful reply, its body read.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Success extends Reply.RawReply {}
-
-/**
  * A successful reply whose body is still to come. Read one of `text` and `body`, once.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Opened {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | undefined>>
-  readonly text: Effect.Effect<string, Reply.Failure>
-  readonly body: Stream.Stream<Uint8Array, Reply.Failure>
+export interface Opened extends Failure.Head {
+  readonly text: Effect.Effect<string, Failure.Failure>
+  readonly body: Stream.Stream<Uint8Array, Failure.Failure>
 }
 
 /**
@@ -74,12 +66,12 @@ export interface Target {
   /** The responses it made, as far as it remembers. */
   readonly responses: Responses
   /** Sends a request. The connection is given back when the enclosing Scope, the attempt's, closes. */
-  readonly open: (request: Request) => Effect.Effect<Opened, Reply.Failure, Call.Call | Scope.Scope>
+  readonly open: (request: Request) => Effect.Effect<Opened, Failure.Failure, Call.Call | Scope.Scope>
   /** Posts a JSON body and reads the whole reply. */
   readonly post: (
     operation: string,
     body: Readonly<Record<string, unknown>>
-  ) => Effect.Effect<Success, Reply.Failure, Call.Call | Scope.Scope>
+  ) => Effect.Effect<Failure.RawReply, Failure.Failure, Call.Call | Scope.Scope>
   readonly limits: Limits
 }
 
@@ -175,7 +167,7 @@ const prepare = (
     HttpClient.withScope
   )
 
-type HttpClientError = Parameters<typeof Reply.fromTransport>[0]
+type HttpClientError = Parameters<typeof Failure.fromTransport>[0]
 
 // What services say about a refusal takes a few hundred bytes.
 const longestRefusal = 256 * 1024
@@ -218,10 +210,10 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
 
   const encode = (body: Readonly<Record<string, unknown>>) =>
     Effect.flatMap(
-      Effect.try({ try: () => encoder.encode(JSON.stringify(body)), catch: () => Reply.refused("body") }),
+      Effect.try({ try: () => encoder.encode(JSON.stringify(body)), catch: () => Failure.refused("body") }),
       (bytes) =>
         bytes.length > limits.bodyBytes
-          ? Effect.fail(Reply.refused("body", `${bytes.length} bytes, expected at most ${limits.bodyBytes}`))
+          ? Effect.fail(Failure.refused("body", `${bytes.length} bytes, expected at most ${limits.bodyBytes}`))
           : Effect.succeed(HttpClientRequest.bodyUint8Array(bytes, "application/json"))
     )
 
@@ -229,7 +221,7 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
   const signIn = Redacted.isRedacted(credential)
     ? Effect.succeed({ headers: { "api-key": Redacted.value(credential) }, rejected: Effect.void })
     : Effect.mapBoth(credential.token, {
-        onFailure: Reply.fromCredential,
+        onFailure: Failure.fromCredential,
         onSuccess: (token) => ({
           headers: { authorization: `Bearer ${Redacted.value(token)}` },
           rejected: credential.rejected(token)
@@ -259,10 +251,10 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
         Effect.catchTag("ResponseError", (error) =>
           error.reason === "StatusCode" ? Effect.succeed(error.response) : Effect.fail(error)
         ),
-        Effect.mapError(Reply.fromTransport)
+        Effect.mapError(Failure.fromTransport)
       )
       const { headers, status } = response
-      const requestId = Reply.requestId(headers)
+      const requestId = requestIdOf(headers)
       const spilled = Reply.spilledFrom(headers) !== undefined
       call.recordReply({
         status,
@@ -278,9 +270,9 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
         return {
           ...reply,
           text: Effect.mapError(readText(response, limits.bodyBytes), (error) =>
-            error === "too large" ? Reply.tooLarge(reply, limits.bodyBytes) : Reply.brokenBody(reply)
+            error === "too large" ? Failure.tooLarge(reply, limits.bodyBytes) : Failure.brokenBody(reply)
           ),
-          body: Stream.mapError(response.stream, (error) => Reply.brokenStream(reply, error))
+          body: Stream.mapError(response.stream, (error) => Failure.brokenStream(reply, error))
         }
       }
       // The hint counts from here. The status has decided already, but for a 400: its body is not waited for.

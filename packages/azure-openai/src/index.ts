@@ -69,6 +69,13 @@ export * as Embeddings from "./Embeddings.js"
 export * as Endpoint from "./Endpoint.js"
 
 /**
+ * What one reply, or the lack of one, came to.
+ *
+ * @since 0.1.0
+ */
+export * as Failure from "./Failure.js"
+
+/**
  * A `fetch` that applies the policy.
  *
  * @since 0.1.0
@@ -109,6 +116,13 @@ export * as Responses from "./Responses.js"
  * @since 0.1.0
  */
 export * as Sse from "./Sse.js"
+
+/**
+ * What a stream fails with once its output has begun.
+ *
+ * @since 0.1.0
+ */
+export * as StreamBroken from "./StreamBroken.js"
 
 /**
  * JSON Schemas for structured output.

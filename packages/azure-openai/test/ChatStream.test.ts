@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { AzureOpenAI, ChatStream, Deployment } from "@spillway/azure-openai"
-import type { CallError, ChatCompletion } from "@spillway/azure-openai"
+import type { CallError, ChatCompletion, StreamBroken } from "@spillway/azure-openai"
 import { CallSettings, RetryAfter } from "@spillway/core"
 import { Chunk, Effect, Exit, FastCheck as fc, Fiber, Layer, Option, Redacted, Stream, TestClock } from "effect"
 import { recorder } from "./support/recorder.js"
@@ -50,7 +50,7 @@ const advance = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return yield* Fiber.join(fiber)
   })
 
-const failure = (exit: Exit.Exit<unknown, CallError.CallError | CallError.StreamBroken>) => {
+const failure = (exit: Exit.Exit<unknown, CallError.CallError | StreamBroken.StreamBroken>) => {
   if (Exit.isSuccess(exit)) throw new Error("expected a failure")
   const error = exit.cause._tag === "Fail" ? exit.cause.error : undefined
   if (error === undefined) throw new Error(`expected a typed failure: ${exit.cause.toString()}`)
@@ -157,7 +157,7 @@ describe("AzureOpenAI.chatStream", () => {
     })
   )
 
-  const breaks: ReadonlyArray<readonly [string, ReadonlyArray<Piece>, CallError.Broken, string]> = [
+  const breaks: ReadonlyArray<readonly [string, ReadonlyArray<Piece>, StreamBroken.Broken, string]> = [
     ["ends without a finish", [], "ended", "Hello"],
     ["says [DONE] without a finish", [event(done)], "ended", "Hello"],
     ["sends no JSON", [event("{")], "malformed", "Hello"],

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { HttpClientError, HttpClientRequest } from "@effect/platform"
-import { CallError, Reply } from "@spillway/azure-openai"
+import { CallError, Failure, Reply } from "@spillway/azure-openai"
 import { Recovery } from "@spillway/core"
 import { Duration, Either, FastCheck, Option, Redacted, Schema } from "effect"
 
@@ -34,7 +34,7 @@ describe("classify", () => {
     FastCheck.assert(
       FastCheck.property(refusal, (refusal) => {
         const failure = Reply.classify(refusal)
-        const error = Reply.toError("d", failure, { attempts: [], since: 0n })
+        const error = Failure.toError("d", failure, { attempts: [], since: 0n })
         const recoverable = Recovery.isRecoverable(error)
         const mayFollow = ["RateLimited", "Unavailable", "PromptTooLong"].includes(error._tag)
         return (
@@ -69,7 +69,7 @@ describe("classify", () => {
             model: "m",
             now: 0
           })
-          const error = Reply.toError("d", failure, { attempts: [], since: 0n })
+          const error = Failure.toError("d", failure, { attempts: [], since: 0n })
           return !`${error.message} ${JSON.stringify(error)} ${String(error)}`.includes("0123abcd")
         }
       )
@@ -80,7 +80,7 @@ describe("classify", () => {
 describe("fromTransport", () => {
   const request = HttpClientRequest.post("https://contoso", { headers: { "api-key": "the-key" } })
   const failed = (cause: unknown, reason: "Transport" | "Encode" | "InvalidUrl" = "Transport") =>
-    Reply.fromTransport(new HttpClientError.RequestError({ request, reason, cause }))
+    Failure.fromTransport(new HttpClientError.RequestError({ request, reason, cause }))
 
   it.each([
     ["ECONNREFUSED", "refused"],
@@ -120,7 +120,7 @@ describe("errors", () => {
       durationMs: 5
     } as const
   ]
-  const error = Reply.toError(
+  const error = Failure.toError(
     "d",
     Reply.classify({
       status: 429,

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { AzureOpenAI, Deployment, Responses } from "@spillway/azure-openai"
-import type { CallError } from "@spillway/azure-openai"
+import type { StreamBroken } from "@spillway/azure-openai"
 import { CallSettings, RetryAfter } from "@spillway/core"
 import { Chunk, Effect, Fiber, Layer, Option, Redacted, Stream, TestClock } from "effect"
 import { recorder } from "./support/recorder.js"
@@ -213,7 +213,7 @@ describe("AzureOpenAI.responseStream", () => {
     })
   )
 
-  const broken: ReadonlyArray<readonly [string, ReadonlyArray<Piece>, CallError.Broken]> = [
+  const broken: ReadonlyArray<readonly [string, ReadonlyArray<Piece>, StreamBroken.Broken]> = [
     ["a throttle", [azureError(throttled)], "throttled"],
     ["response.failed", [failed({ code: "server_error", message: "SECRET" })], "server"],
     ["response.failed without a reason, then a throttle", [failedEmpty, azureError(throttled)], "throttled"],

@@ -1,5 +1,5 @@
 /** One call, as the environment says, and how it came about. */
-import type { CallError, ChatCompletion, Deployment } from "@spillway/azure-openai"
+import type { CallError, ChatCompletion, Deployment, StreamBroken } from "@spillway/azure-openai"
 import { AzureOpenAI, ChatStream } from "@spillway/azure-openai"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
@@ -125,7 +125,7 @@ export const run = (options: {
     const shown = options.stream && !options.json
     const ask: Effect.Effect<
       AzureOpenAI.ChatAnswer,
-      CallError.CallError | CallError.StreamBroken,
+      CallError.CallError | StreamBroken.StreamBroken,
       Deployment.Deployment
     > = options.stream ? streamed(request, shown ? write : () => Effect.void) : AzureOpenAI.chat(request)
     yield* ask.pipe(

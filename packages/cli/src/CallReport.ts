@@ -1,5 +1,5 @@
 /** How a call went, told to a person. */
-import type { CallError } from "@spillway/azure-openai"
+import type { CallError, StreamBroken } from "@spillway/azure-openai"
 import type { Attempt, Call } from "@spillway/core"
 import * as Redacted from "effect/Redacted"
 import { stripVTControlCharacters } from "node:util"
@@ -47,7 +47,7 @@ const attemptLines = (attempts: ReadonlyArray<Attempt.Attempt>): ReadonlyArray<s
   )
 }
 
-const advice = (error: CallError.CallError | CallError.StreamBroken): ReadonlyArray<string> => {
+const advice = (error: CallError.CallError | StreamBroken.StreamBroken): ReadonlyArray<string> => {
   switch (error._tag) {
     case "Unavailable":
       return error.reason === "server" || error.reason === "timeout"
@@ -64,7 +64,7 @@ const advice = (error: CallError.CallError | CallError.StreamBroken): ReadonlyAr
 
 /** Why there is no answer: the error's tag first, then what it says, what the service said, and every attempt. */
 export const failed = (
-  error: CallError.CallError | CallError.StreamBroken,
+  error: CallError.CallError | StreamBroken.StreamBroken,
   secrets: ReadonlyArray<Redacted.Redacted>,
   style: Style
 ): string =>

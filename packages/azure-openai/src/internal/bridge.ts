@@ -5,10 +5,12 @@ import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { CallError, StreamBroken } from "../CallError.js"
+import type { CallError } from "../CallError.js"
+import type { StreamBroken } from "../StreamBroken.js"
 import type { Service } from "../Deployment.js"
+import * as Failure from "../Failure.js"
 import * as Reply from "../Reply.js"
-import type { Request, Success, Target } from "../Target.js"
+import type { Request, Target } from "../Target.js"
 import { attributes } from "../Telemetry.js"
 import { ChatProtocol } from "./chatProtocol.js"
 import type { Protocol, Step } from "./eventStream.js"
@@ -115,13 +117,13 @@ const usageOf = (answer: unknown): unknown => record(answer)["usage"]
 
 // A reply that is cut off, or a response that was throttled, is another deployment's to mend.
 const check = (
-  reply: Success,
+  reply: Failure.RawReply,
   target: Target,
   { id, method, operation }: Parsed
-): Effect.Effect<Success, Reply.Failure> =>
+): Effect.Effect<Failure.RawReply, Failure.Failure> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Either.match(reply.body === "" ? Either.right({}) : parseJson(reply.body), {
-      onLeft: () => Effect.fail(Reply.brokenBody(reply)),
+      onLeft: () => Effect.fail(Failure.brokenBody(reply)),
       onRight: (value) => {
         const response = record(value)
         if (operation === "responses" && method === "POST" && id === undefined) {
@@ -145,7 +147,7 @@ const statuses: Partial<Record<CallError["_tag"], number>> = {
 }
 
 // What the service said last is what the other client's own errors are made from. It is told not to try again: that was done.
-const toOutgoing = (error: CallError, last: Reply.RawReply | undefined): Effect.Effect<Outgoing, CallError> => {
+const toOutgoing = (error: CallError, last: Failure.RawReply | undefined): Effect.Effect<Outgoing, CallError> => {
   if (last !== undefined) {
     return Effect.succeed({
       status: last.status,
@@ -190,7 +192,7 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
       const streams = body?.["stream"] === true || incoming.url.searchParams.get("stream") === "true"
 
       // A runner fails with an error that knows no body. The last reply is kept on its way to it.
-      let last: Reply.RawReply | undefined
+      let last: Failure.RawReply | undefined
       const watched = (runner: Service): Service => ({
         primary: runner.primary,
         execute: (use, conditions) =>

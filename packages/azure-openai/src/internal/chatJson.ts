@@ -3,9 +3,8 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { ChatCompletion } from "../ChatCompletion.js"
-import * as Reply from "../Reply.js"
+import * as Failure from "../Failure.js"
 import { propertyNames, type StructuredOutput } from "../StructuredOutput.js"
-import type { Success } from "../Target.js"
 import { parseJson } from "./serviceError.js"
 
 const at = "choices.0.message"
@@ -28,12 +27,12 @@ const pathIn = (output: StructuredOutput, issue: ParseResult.ParseError): string
  */
 export const decoder = <A, I, R>(schema: Schema.Schema<A, I, R>, output: StructuredOutput) => {
   const decode = Schema.decodeUnknown(schema)
-  return (reply: Success, completion: ChatCompletion): Effect.Effect<A, Reply.Failure, R> => {
+  return (reply: Failure.RawReply, completion: ChatCompletion): Effect.Effect<A, Failure.Failure, R> => {
     const choice = completion.choices[0]
     const { content, refusal } = choice?.message ?? {}
     const finish = choice?.finish_reason
-    const malformed = (path: string): Reply.Failure => ({
-      ...Reply.malformed(reply, path),
+    const malformed = (path: string): Failure.Failure => ({
+      ...Failure.malformed(reply, path),
       ...(refusal ? { code: "refusal" } : finish && finish !== "stop" ? { code: finish } : {})
     })
     if (refusal || !content) return Effect.fail(malformed(refusal ? `${at}.refusal` : `${at}.content`))

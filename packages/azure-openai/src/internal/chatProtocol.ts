@@ -3,7 +3,9 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Usage } from "../ChatCompletion.js"
 import { ChatChunk } from "../ChatStream.js"
+import * as Failure from "../Failure.js"
 import * as Reply from "../Reply.js"
+import { pathOf } from "./issuePath.js"
 import type * as Sse from "../Sse.js"
 import { attributes } from "../Telemetry.js"
 import type { Protocol, Step } from "./eventStream.js"
@@ -31,17 +33,17 @@ export class ChatProtocol implements Protocol<ChatChunk> {
   private counted: Usage | undefined
   private readonly finish = new Map<number, string | undefined>()
 
-  constructor(private readonly reply: { readonly status: number; readonly headers: Reply.Refusal["headers"] }) {}
+  constructor(private readonly reply: Failure.Head) {}
 
   read(event: Sse.Event, now: number): Step<ChatChunk> {
     if (event.data.trim() === "[DONE]") return { _tag: "done" }
     const json = parseJson(event.data)
-    if (Either.isLeft(json)) return { _tag: "failed", failure: Reply.brokenBody(this.reply) }
+    if (Either.isLeft(json)) return { _tag: "failed", failure: Failure.brokenBody(this.reply) }
     if (event.event === "error" || Predicate.isRecord(record(json.right)["error"])) {
       return { _tag: "failed", failure: Reply.classifyInStream({ ...this.reply, error: json.right, now }) }
     }
     return Either.match(decode(json.right), {
-      onLeft: (issue) => ({ _tag: "failed", failure: Reply.malformed(this.reply, Reply.pathOf(issue)) }),
+      onLeft: (issue) => ({ _tag: "failed", failure: Failure.malformed(this.reply, pathOf(issue)) }),
       onRight: (chunk) => {
         this.keep(chunk)
         return { _tag: isOutput(chunk) ? "output" : "preamble", value: chunk }

@@ -9,8 +9,8 @@ import * as Schema from "effect/Schema"
 import type { CallError } from "../CallError.js"
 import { Deployment } from "../Deployment.js"
 import { Embeddings, EmbeddingsRequest } from "../Embeddings.js"
+import * as Failure from "../Failure.js"
 import * as Reply from "../Reply.js"
-import type { Success } from "../Target.js"
 import { attributes } from "../Telemetry.js"
 import * as Operation from "./operation.js"
 
@@ -41,13 +41,13 @@ interface Read {
 }
 
 // Every input must have its vector: one that is missing would shift all that follow it.
-const read = (reply: Success, inputs: number): Either.Either<Read, Reply.Failure> =>
+const read = (reply: Failure.RawReply, inputs: number): Either.Either<Read, Failure.Failure> =>
   Either.flatMap(decode(reply), (answer) => {
     const byIndex = new Map(answer.data.map(({ embedding, index }) => [index, embedding]))
     const vectors = Array.filterMap(Array.range(0, inputs - 1), (n) => Option.fromNullable(byIndex.get(n)))
     return vectors.length === inputs
       ? Either.right({ answer, vectors })
-      : Either.left(Reply.malformed(reply, `data.${vectors.length}`))
+      : Either.left(Failure.malformed(reply, `data.${vectors.length}`))
   })
 
 /**

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Reply from "../Reply.js"
+import * as Failure from "../Failure.js"
 import * as Sse from "../Sse.js"
 import type { Limits, Opened } from "../Target.js"
 
@@ -18,7 +18,7 @@ import type { Limits, Opened } from "../Target.js"
 export type Step<A> =
   | { readonly _tag: "preamble" | "output" | "last"; readonly value: A }
   | { readonly _tag: "done" }
-  | { readonly _tag: "failing" | "failed"; readonly failure: Reply.Failure }
+  | { readonly _tag: "failing" | "failed"; readonly failure: Failure.Failure }
 
 /**
  * How an operation reads its stream. One value reads one stream, and keeps what it has to know of it.
@@ -37,7 +37,7 @@ export interface Protocol<A> {
   readonly attributes: () => Record<string, unknown>
 }
 
-type Ending = { readonly _tag: "complete" } | { readonly _tag: "failed"; readonly failure: Reply.Failure }
+type Ending = { readonly _tag: "complete" } | { readonly _tag: "failed"; readonly failure: Failure.Failure }
 
 const complete: Ending = { _tag: "complete" }
 
@@ -48,7 +48,7 @@ export class Reader<A> {
   /** How many were taken. */
   taken = 0
   private readonly parser: Sse.Parser
-  private failing: Reply.Failure | undefined
+  private failing: Failure.Failure | undefined
   private began = false
   private ending: Ending | undefined
 
@@ -82,17 +82,17 @@ export class Reader<A> {
       if (this.ending !== undefined) return
       this.step(this.protocol.read(event, now))
     }
-    if (this.parser.overflown()) this.fail(Reply.tooLarge(this.reply, this.limit))
+    if (this.parser.overflown()) this.fail(Failure.tooLarge(this.reply, this.limit))
   }
 
   /** No more bytes. */
   end(): void {
     if (this.failing !== undefined) this.fail(this.failing)
     else if (this.protocol.complete()) this.ending ??= complete
-    else this.fail(Reply.endedEarly(this.reply))
+    else this.fail(Failure.endedEarly(this.reply))
   }
 
-  fail(failure: Reply.Failure): void {
+  fail(failure: Failure.Failure): void {
     this.ending ??= { _tag: "failed", failure: this.failing ?? failure }
   }
 
@@ -120,7 +120,7 @@ export class Reader<A> {
           this.began = true
           this.ending = complete
         } else {
-          this.fail(Reply.endedEarly(this.reply))
+          this.fail(Failure.endedEarly(this.reply))
         }
         return
       case "failing":
@@ -133,7 +133,7 @@ export class Reader<A> {
 }
 
 /** The next packet of bytes. Fails with none at the end. @internal */
-export type Pull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Reply.Failure>>
+export type Pull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Failure.Failure>>
 
 const isEventStream = (reply: Opened): boolean =>
   /^text\/event-stream\b/i.test(reply.headers["content-type"] ?? "text/event-stream")
@@ -148,9 +148,9 @@ export const open = <A>(
   reply: Opened,
   protocol: Protocol<A>,
   limits: Limits
-): Effect.Effect<Begun<A>, Reply.Failure, Scope.Scope> =>
+): Effect.Effect<Begun<A>, Failure.Failure, Scope.Scope> =>
   Effect.gen(function* () {
-    if (!isEventStream(reply)) return yield* Effect.fail(Reply.brokenBody(reply))
+    if (!isEventStream(reply)) return yield* Effect.fail(Failure.brokenBody(reply))
     const reader = new Reader(reply, protocol, limits.bodyBytes)
     const pull = yield* Stream.toPull(reply.body)
     const raw: Array<Uint8Array> = []
@@ -192,7 +192,7 @@ export interface Begun<A> {
 export interface Options<E> {
   readonly limits: Limits
   readonly deadline: Option.Option<bigint>
-  readonly onBroken: (failure: Reply.Failure) => Effect.Effect<never, E>
+  readonly onBroken: (failure: Failure.Failure) => Effect.Effect<never, E>
 }
 
 // Feeds the next packet, unless the stream is silent for too long or the deadline comes first.
@@ -212,7 +212,7 @@ const patient = <A, E>(
       Option.isSome(packets)
         ? Effect.succeed(packets.value)
         : Effect.sync(() => {
-            reader.fail(Reply.cutOff(cut, {}))
+            reader.fail(Failure.cutOff(cut, {}))
             return Chunk.empty<Uint8Array>()
           })
     )

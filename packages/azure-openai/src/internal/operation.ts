@@ -7,9 +7,11 @@ import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { CallError, StreamBroken } from "../CallError.js"
+import type { CallError } from "../CallError.js"
+import type { StreamBroken } from "../StreamBroken.js"
 import type { Deployment, Service } from "../Deployment.js"
-import * as Reply from "../Reply.js"
+import * as Failure from "../Failure.js"
+import { pathOf } from "./issuePath.js"
 import type { Opened, Request, Target } from "../Target.js"
 import { attributes, Content, values } from "../Telemetry.js"
 import * as Tokens from "../Tokens.js"
@@ -63,9 +65,11 @@ export const content = (attributes: () => Record<string, unknown>): Effect.Effec
   Effect.flatMap(Content, (wanted) => (wanted ? Effect.annotateCurrentSpan(defined(attributes())) : Effect.void))
 
 /** A failure of the call that no attempt came to. @internal */
-export const fail = (runner: Service, failure: Reply.Failure): Effect.Effect<never, CallError, Call.Call> =>
+export const fail = (runner: Service, failure: Failure.Failure): Effect.Effect<never, CallError, Call.Call> =>
   Effect.flatMap(Call.Call, ({ attempts, once, startedAt }) =>
-    Effect.fail(Reply.toError(runner.primary.deployment, failure, { attempts: [...attempts], since: startedAt, once }))
+    Effect.fail(
+      Failure.toError(runner.primary.deployment, failure, { attempts: [...attempts], since: startedAt, once })
+    )
   )
 
 /**
@@ -79,9 +83,9 @@ export const valid = <A>(
   check: () => Either.Either<A, ParseResult.ParseError>,
   describe: (request: A) => Record<string, unknown>
 ): Effect.Effect<A, CallError, Call.Call> =>
-  Effect.try({ try: check, catch: () => Reply.refused("request") }).pipe(
-    Effect.flatMap(Either.mapLeft((issue) => Reply.refused(Reply.pathOf(issue)))),
-    Effect.filterOrFail(isJson, () => Reply.refused("body")),
+  Effect.try({ try: check, catch: () => Failure.refused("request") }).pipe(
+    Effect.flatMap(Either.mapLeft((issue) => Failure.refused(pathOf(issue)))),
+    Effect.filterOrFail(isJson, () => Failure.refused("body")),
     Effect.tap((request) => Effect.annotateCurrentSpan(defined(describe(request)))),
     Effect.catchAll((failure) => fail(runner, failure))
   )
@@ -128,7 +132,9 @@ export const begin = <A>(
         const begun = yield* EventStream.open(reply, protocol, target.limits)
         const span = yield* Effect.option(Effect.currentSpan)
         return { begun, protocol, reply, span, target }
-      }).pipe(Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Reply.cutOff("timeout", {}) }))
+      }).pipe(
+        Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Failure.cutOff("timeout", {}) })
+      )
     )
     const [now, wanted, tags] = yield* Effect.all([
       Clock.currentTimeNanos,
@@ -157,7 +163,7 @@ export const begin = <A>(
         Effect.suspend(() => {
           if (Option.isSome(span)) span.value.attribute(Telemetry.attributes.errorType, failure.errorType)
           return Effect.fail(
-            Reply.toStreamBroken(target.deployment, failure, {
+            Failure.toStreamBroken(target.deployment, failure, {
               text: protocol.text(),
               events: begun.reader.taken,
               attempts: call.attempts

@@ -1,7 +1,9 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as Failure from "../Failure.js"
 import * as Reply from "../Reply.js"
+import { pathOf } from "./issuePath.js"
 import { isEvent, Response, ResponseEvent } from "../Responses.js"
 import type { Opened, Responses } from "../Target.js"
 import { attributes } from "../Telemetry.js"
@@ -38,7 +40,7 @@ export class ResponseProtocol implements Protocol<ResponseEvent> {
   read(event: Sse.Event, now: number): Step<ResponseEvent> {
     if (event.data.trim() === "[DONE]") return { _tag: "done" }
     const json = parseJson(event.data)
-    if (Either.isLeft(json)) return { _tag: "failed", failure: Reply.brokenBody(this.reply) }
+    if (Either.isLeft(json)) return { _tag: "failed", failure: Failure.brokenBody(this.reply) }
     const fields = record(json.right)
     const type = Predicate.isString(fields["type"]) ? fields["type"] : event.event
     const classify = (error: unknown) => Reply.classifyInStream({ ...this.reply, error, now })
@@ -52,7 +54,7 @@ export class ResponseProtocol implements Protocol<ResponseEvent> {
       return { _tag: Predicate.isString(error["code"]) ? "failed" : "failing", failure: classify(error) }
     }
     return Either.match(decode({ ...fields, type }), {
-      onLeft: (issue) => ({ _tag: "failed", failure: Reply.malformed(this.reply, Reply.pathOf(issue)) }),
+      onLeft: (issue) => ({ _tag: "failed", failure: Failure.malformed(this.reply, pathOf(issue)) }),
       onRight: (value) => {
         this.keep(value)
         return { _tag: preamble.has(value.type) ? "preamble" : terminal.has(value.type) ? "last" : "output", value }

@@ -4,13 +4,15 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { CallError, StreamBroken } from "../CallError.js"
+import type { CallError } from "../CallError.js"
+import type { StreamBroken } from "../StreamBroken.js"
 import type { Service } from "../Deployment.js"
 import { Deployment } from "../Deployment.js"
+import * as Failure from "../Failure.js"
 import * as Reply from "../Reply.js"
 import type { ResponseEvent, ResponseUsage } from "../Responses.js"
 import { Deleted, outputText, Response, ResponseRequest, ResponseStreamRequest } from "../Responses.js"
-import type { Request, Success, Target } from "../Target.js"
+import type { Request, Target } from "../Target.js"
 import { attributes } from "../Telemetry.js"
 import * as Operation from "./operation.js"
 import { record } from "./serviceError.js"
@@ -70,7 +72,7 @@ const validateStream = Schema.validateEither(ResponseStreamRequest)
 const decode = Reply.decode(Response)
 
 /** A response that failed is no answer: a throttle is a throttle, whatever the status of its reply. @internal */
-export const read = (reply: Success, target: Target): Effect.Effect<Response, Reply.Failure> =>
+export const read = (reply: Failure.RawReply, target: Target): Effect.Effect<Response, Failure.Failure> =>
   Effect.flatMap(decode(reply), (response) =>
     response.status === "failed"
       ? Effect.flatMap(Clock.currentTimeMillis, (now) =>
@@ -236,13 +238,13 @@ const stored = <A>(
   id: string,
   name: string,
   request: Omit<Request, "operation"> & { readonly path?: string },
-  decode: (reply: Success) => Effect.Effect<A, Reply.Failure>
+  decode: (reply: Failure.RawReply) => Effect.Effect<A, Failure.Failure>
 ): Effect.Effect<A, CallError, Deployment> =>
   Effect.flatMap(Deployment, (all) => {
     const runner = about(all, id)
     const { path = "", ...rest } = request
     return Effect.gen(function* () {
-      if (!/^[\w-]+$/.test(id)) return yield* Operation.fail(runner, Reply.refused("id", "expected a response's id"))
+      if (!/^[\w-]+$/.test(id)) return yield* Operation.fail(runner, Failure.refused("id", "expected a response's id"))
       return yield* runner.execute((target) =>
         Effect.gen(function* () {
           const { headers, status, text } = yield* target.open({ ...rest, operation: `responses/${id}${path}` })

@@ -18,6 +18,10 @@ const paramOf = printable(/^[a-z_]+(\[\d+\])*(\.[a-z_]+(\[\d+\])*)*$/)
 // A GUID, or OpenAI's own form: whatever else a proxy may put there is not repeated.
 export const idOf = printable(/^([\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}|req_[\da-z]{1,64})$/i)
 
+/** The service's id for a request: `apim-request-id`, else `x-request-id`. @internal */
+export const requestIdOf = (headers: Readonly<Record<string, string | undefined>>): string | undefined =>
+  idOf(headers["apim-request-id"]) ?? idOf(headers["x-request-id"])
+
 /** The name of a model, the id of an answer. @internal */
 export const labelOf = printable(/^[\w.:-]+$/)
 
