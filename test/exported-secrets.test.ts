@@ -11,6 +11,7 @@ import * as OtlpReceiver from "./support/telemetry/otlpReceiver.js"
 
 const key = "KEY-4be1c0de-that-was-really-sent"
 const token = "TOKEN-eyJ0eXAiOiJKV1QiLCJh-that-was-really-sent"
+const gatewayKey = "a-gateway-key-nobody-may-read"
 const prompt = "PROMPT-nobody-else-may-read"
 const answer = "ANSWER-nobody-else-may-read"
 
@@ -83,7 +84,8 @@ describe("everything that is exported", () => {
       const receiver = yield* OtlpReceiver.start()
       const { address } = yield* HttpServer.HttpServer
       const endpoint = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
-      const common = { endpoint, model: "gpt-4o", ...options }
+      const headers = { "X-Gateway-Key": Redacted.make(gatewayKey) }
+      const common = { endpoint, model: "gpt-4o", headers, ...options }
       const chat = Deployment.provisioned({ ...common, deployment: "ptu", apiKey: Redacted.make(key) }).pipe(
         Deployment.retry(RetryAfter.within("1 second")),
         Deployment.orElse(Deployment.standard({ ...common, deployment: "std", credential }))
@@ -109,12 +111,13 @@ describe("everything that is exported", () => {
       assert.strictEqual(second._tag, "Left")
       assert.isTrue(requests.some(({ headers }) => headers["api-key"] === key))
       assert.isTrue(requests.some(({ headers }) => headers["authorization"] === `Bearer ${token}`))
+      assert.isTrue(requests.every(({ headers }) => headers["x-gateway-key"] === gatewayKey))
       // And something was exported that could have held them.
       assert.strictEqual(exported.includes(`"http.client POST"`), httpSpans)
       assert.include(exported, `"chat gpt-4o"`)
       assert.include(exported, `"spillway.calls"`)
       assert.isAbove(lines.length, 3)
-      for (const secret of [key, token, prompt, answer]) {
+      for (const secret of [key, token, gatewayKey, prompt, answer]) {
         assert.notInclude(exported, secret)
         assert.notInclude(lines.join("\n"), secret)
       }

@@ -20,6 +20,10 @@ describe("Admission", () => {
     expect(Admission.layerConfig({ ptus: Config.integer("PTUS") })).type.toBe<
       Layer.Layer<Admission.Admission, ConfigError.ConfigError>
     >()
+    expect(Admission.layerConfig({ ptus: Config.integer("PTUS"), maxWait: "2 seconds" })).type.toBe<
+      Layer.Layer<Admission.Admission, ConfigError.ConfigError>
+    >()
+    expect(Admission.layerConfig).type.not.toBeCallableWith({ ptus: Config.string("PTUS") })
     expect(Admission.layer).type.not.toBeCallableWith({})
   })
 })

@@ -1,15 +1,16 @@
 import type { HttpClient } from "@effect/platform"
 import type { CallError } from "@spillway/azure-openai"
-import { AzureOpenAI, Deployment } from "@spillway/azure-openai"
+import { AzureOpenAI, Deployment, Endpoint, Entra } from "@spillway/azure-openai"
 import { RetryAfter } from "@spillway/core"
 import type { ConfigError, Layer } from "effect"
-import { Effect, Schedule } from "effect"
+import { Config, Effect, Schedule } from "effect"
 import { describe, expect, test } from "tstyche"
 
 interface Service {
   readonly service: unique symbol
 }
 
+declare const identity: Entra.TokenCredential
 declare const options: Deployment.Options
 declare const ptu: Layer.Layer<Deployment.Deployment, "ptu", HttpClient.HttpClient>
 declare const standard: Layer.Layer<Deployment.Deployment, "standard", Service>
@@ -20,6 +21,40 @@ describe("deployments", () => {
     type Leaf = Layer.Layer<Deployment.Deployment, ConfigError.ConfigError, HttpClient.HttpClient>
     expect(Deployment.provisioned(options)).type.toBe<Leaf>()
     expect(Deployment.standard(options)).type.toBe<Leaf>()
+  })
+})
+
+describe("deployments from configuration", () => {
+  type Leaf = Layer.Layer<Deployment.Deployment, ConfigError.ConfigError, HttpClient.HttpClient>
+  const endpoint = "https://contoso.openai.azure.com"
+
+  test("take values and Config side by side", () => {
+    expect(
+      Deployment.provisionedConfig({
+        deployment: Config.string("PTU"),
+        model: "gpt-4o",
+        endpoint: Endpoint.config("ENDPOINT"),
+        credential: Entra.layer(identity),
+        apiVersion: Config.withDefault(Config.string("VERSION"), undefined),
+        timeout: "30 seconds",
+        idleTimeout: Config.duration("IDLE"),
+        httpSpans: true,
+        headers: { "x-team": "search", "x-key": Config.redacted("KEY") },
+        prices: { input: 2.5, output: Config.number("PRICE") }
+      })
+    ).type.toBe<Leaf>()
+    expect(Deployment.standardConfig({ deployment: "std", endpoint, apiKey: Config.redacted("KEY") })).type.toBe<Leaf>()
+    expect(Deployment.standardConfig({ ...options, headers: Config.succeed({ "x-team": "search" }) })).type.toBe<Leaf>()
+  })
+
+  test("refuse what an option cannot be", () => {
+    const good = { deployment: "std", endpoint, apiKey: Config.redacted("KEY") }
+    expect(Deployment.standardConfig).type.toBeCallableWith(good)
+    expect(Deployment.standardConfig).type.not.toBeCallableWith({ ...good, deployment: Config.number("N") })
+    expect(Deployment.standardConfig).type.not.toBeCallableWith({ ...good, apiKey: "key" })
+    expect(Deployment.standardConfig).type.not.toBeCallableWith({ ...good, apiKey: Config.string("KEY") })
+    expect(Deployment.standardConfig).type.not.toBeCallableWith({ ...good, httpSpans: Config.string("SPANS") })
+    expect(Deployment.standardConfig).type.not.toBeCallableWith({ endpoint, apiKey: good.apiKey })
   })
 })
 

@@ -5,7 +5,6 @@
  * @since 0.1.0
  */
 import { Admission as Core, type Call } from "@spillway/core"
-import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -13,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { Capacity } from "./Capacity.js"
 import * as Capacities from "./Capacity.js"
+import * as Configured from "./internal/configured.js"
 import * as Meter from "./internal/meter.js"
 import * as Failure from "./Failure.js"
 import * as Tokens from "./Tokens.js"
@@ -38,6 +38,14 @@ export interface Options extends Omit<Core.Options, "tokensPerSecond" | "deploym
   /** How many tokens a text has. Defaults to a quarter of its characters; what that is off by is learned from replies. */
   readonly countTokens?: Call.CountTokens | undefined
 }
+
+/**
+ * {@link Options} of which any may be read from configuration: each is a value or a `Config` of it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConfigOptions extends Configured.Fields<Options> {}
 
 /**
  * A deployment that asks for its gate.
@@ -181,7 +189,8 @@ export const layer = (options: Options): Layer.Layer<Admission, ConfigError.Conf
   Layer.scoped(Admission, makeService(options))
 
 /**
- * {@link layer}, with each option read from configuration. A missing or bad value is named by its variable.
+ * {@link layer}, with options read from configuration: each is a value, or a `Config` of one. A missing or bad value is
+ * named by its variable.
  *
  * @since 0.1.0
  * @category layers
@@ -193,8 +202,8 @@ export const layer = (options: Options): Layer.Layer<Admission, ConfigError.Conf
  * export const Paced = Admission.layerConfig({ ptus: Config.integer("PTUS") })
  * ```
  */
-export const layerConfig = (options: Config.Config.Wrap<Options>): Layer.Layer<Admission, ConfigError.ConfigError> =>
-  Layer.scoped(Admission, Effect.flatMap(Config.unwrap(options), makeService))
+export const layerConfig = (options: ConfigOptions): Layer.Layer<Admission, ConfigError.ConfigError> =>
+  Layer.scoped(Admission, Effect.flatMap(Configured.read<Options>(options), makeService))
 
 /**
  * What stands between a deployment and its calls: the gate of {@link layer}, else one of `Admission.layer` in

@@ -113,6 +113,8 @@ export interface Tracing {
   readonly propagate: boolean
   /** Make the HTTP client's own span, below the attempt's. */
   readonly httpSpans: boolean
+  /** Names of headers, in lower case, whose values no span may hold, beside those that carry credentials. Defaults to none. */
+  readonly secretHeaders?: ReadonlyArray<string> | undefined
 }
 
 /**

@@ -1,7 +1,9 @@
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Deployment, Endpoint } from "@spillway/azure-openai"
+import { AzureOpenAI, Credential, Deployment, Endpoint } from "@spillway/azure-openai"
 import { Config, ConfigProvider, Effect, Either, Layer, Redacted } from "effect"
+import type { Prepared } from "./support/wire.js"
+import { wire } from "./support/wire.js"
 
 const noClient = Layer.succeed(
   HttpClient.HttpClient,
@@ -65,6 +67,38 @@ describe("Endpoint.route", () => {
   })
 })
 
+const fromEntries = (entries: Record<string, string>) => ConfigProvider.fromMap(new Map(Object.entries(entries)))
+
+describe("the headers of a deployment", () => {
+  const chat = AzureOpenAI.chat({ messages: [{ role: "user", content: "Hi" }] })
+  const answer: Prepared = { pieces: [JSON.stringify({ id: "1", choices: [] })] }
+  const seen = { "x-team": "search", "ocp-apim-subscription-key": "k" }
+
+  it.effect("go with every request, beside its own; secrets may be Redacted, and read from configuration", () =>
+    Effect.gen(function* () {
+      const { layer, sent } = wire([{ status: 429, pieces: ["{}"] }, answer])
+      const headers = { "X-Team": "search", "Ocp-Apim-Subscription-Key": Redacted.make("k") }
+      const chain = Deployment.provisioned({ ...good, headers, spilloverDeployment: "gpt-4o" }).pipe(
+        Deployment.orElse(
+          Deployment.standardConfig({
+            deployment: "gpt-4o",
+            endpoint: good.endpoint,
+            credential: Credential.effect(Effect.succeed(Redacted.make("token"))),
+            headers: { "x-team": Config.succeed("search"), "ocp-apim-subscription-key": Config.redacted("APIM") }
+          })
+        ),
+        Layer.provide(layer)
+      )
+      yield* chat.pipe(Effect.provide(chain), Effect.withConfigProvider(fromEntries({ APIM: "k" })))
+
+      const [first, second] = sent.map(({ headers }) => headers)
+      assert.deepInclude(first, { ...seen, "api-key": "key", "x-ms-spillover-deployment": "gpt-4o" })
+      assert.deepInclude(second, { ...seen, authorization: "Bearer token" })
+      assert.notProperty(second, "x-ms-spillover-deployment")
+    })
+  )
+})
+
 describe("a deployment that cannot be", () => {
   it.effect("every problem is named at once, and the key is not", () =>
     Effect.gen(function* () {
@@ -81,6 +115,35 @@ describe("a deployment that cannot be", () => {
     })
   )
 
+  it.effect("what would be sent as a header is checked: no call is to fail for it, and no secret is repeated", () =>
+    Effect.gen(function* () {
+      for (const spilloverDeployment of ["gpt-4o\n", "größe-€", "", " "]) {
+        const text = yield* problems(Deployment.provisioned({ ...good, spilloverDeployment }))
+        assert.include(text, "spilloverDeployment")
+        assert.include(text, "expected the name of a Standard deployment")
+      }
+      const text = yield* problems(
+        Deployment.provisioned({
+          ...good,
+          headers: {
+            "bad name": "x",
+            "x-broken": "one\ntwo",
+            "x-secret": Redacted.make("SECRET\n"),
+            "Api-Key": "SECRET",
+            authorization: "SECRET",
+            "Content-Type": "text/plain",
+            "x-ms-spillover-deployment": "gpt-4o"
+          }
+        })
+      )
+
+      for (const part of ["bad name", "x-broken", "x-secret"]) assert.include(text, part)
+      assert.include(text, "expected apiKey or credential in its place")
+      assert.include(text, "expected spilloverDeployment in its place")
+      assert.notInclude(text, "SECRET")
+    })
+  )
+
   it.effect("a missing or bad variable is named", () =>
     Effect.gen(function* () {
       const layer = Deployment.standardConfig({
@@ -89,7 +152,7 @@ describe("a deployment that cannot be", () => {
         apiKey: Config.redacted("AZURE_OPENAI_API_KEY")
       })
       const withEnv = (entries: Record<string, string>) =>
-        problems(layer).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(entries)))))
+        problems(layer).pipe(Effect.withConfigProvider(fromEntries(entries)))
 
       const missing = yield* withEnv({})
       for (const name of ["STANDARD_DEPLOYMENT", "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY"]) {
@@ -114,9 +177,14 @@ describe("a deployment that cannot be", () => {
         )
       const config = Deployment.provisionedConfig({
         deployment: Config.string("PTU"),
-        endpoint: Config.succeed(good.endpoint),
+        endpoint: good.endpoint,
         apiKey: Config.succeed(good.apiKey),
-        model: Config.succeed("gpt-4o")
+        model: "gpt-4o",
+        apiVersion: Config.withDefault(Config.string("API_VERSION"), undefined),
+        httpSpans: false,
+        timeout: "30 seconds",
+        prices: { input: 2.5, output: Config.number("PRICE") },
+        headers: { "X-Team": "search", "x-gateway-key": Config.redacted("GATEWAY_KEY") }
       })
 
       assert.deepStrictEqual(yield* primary(Deployment.provisioned(good)), {
@@ -125,7 +193,9 @@ describe("a deployment that cannot be", () => {
         kind: "provisioned"
       })
       assert.deepStrictEqual(
-        yield* primary(config).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["PTU", "p"]])))),
+        yield* primary(config).pipe(
+          Effect.withConfigProvider(fromEntries({ PTU: "p", PRICE: "10", GATEWAY_KEY: "k" }))
+        ),
         { deployment: "p", model: "gpt-4o", kind: "provisioned" }
       )
     })

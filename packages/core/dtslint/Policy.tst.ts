@@ -1,6 +1,6 @@
 import type { Call, CallSettings, Recovery, Runner } from "@spillway/core"
 import { Fallback, CallSettings as Settings, RetryAfter, Runner as R } from "@spillway/core"
-import type { Duration, Scope } from "effect"
+import type { Duration } from "effect"
 import { Effect, pipe, Schedule } from "effect"
 import { describe, expect, test } from "tstyche"
 
@@ -75,11 +75,9 @@ describe("Runner", () => {
     expect(pipe(first, R.orElse(second, { when: (error) => error._tag === "Rejected" }))).type.toBe<typeof first>()
   })
 
-  test("needs a Call and a Scope", () => {
+  test("needs a Call, and no Scope: an attempt brings its own", () => {
     const use = (_: "target"): Effect.Effect<boolean, "failure", Service> => Effect.succeed(true)
-    expect(first.execute(use)).type.toBe<
-      Effect.Effect<boolean, Throttled | TooLong | Rejected, Service | Call.Call | Scope.Scope>
-    >()
+    expect(first.execute(use)).type.toBe<Effect.Effect<boolean, Throttled | TooLong | Rejected, Service | Call.Call>>()
   })
 })
 

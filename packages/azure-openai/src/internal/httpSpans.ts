@@ -10,8 +10,8 @@ const credentialHeaders = ["api-key", "authorization", "ocp-apim-subscription-ke
 
 const redacted = "<redacted>"
 
-const secretsOf = (headers: Headers.Headers): ReadonlyArray<string> =>
-  credentialHeaders.flatMap((name) => {
+const secretsOf = (headers: Headers.Headers, names: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names.flatMap((name) => {
     const value = headers[name]
     if (value === undefined || value === "") return []
     // The token without its scheme is a secret as well.
@@ -44,16 +44,21 @@ const traceparent = (span: Tracer.Span): string => `00-${span.traceId}-${span.sp
  */
 export const guard = (
   client: HttpClient.HttpClient,
-  options: { readonly propagate: boolean; readonly httpSpans: boolean }
+  options: {
+    readonly propagate: boolean
+    readonly httpSpans: boolean
+    readonly secretHeaders?: ReadonlyArray<string> | undefined
+  }
 ): HttpClient.HttpClient => {
+  const secretHeaders = [...credentialHeaders, ...(options.secretHeaders ?? [])]
   const guarded = client.pipe(
     HttpClient.withTracerDisabledWhen(() => !options.httpSpans),
     HttpClient.withTracerPropagation(false),
     HttpClient.transform((response, request) =>
       Effect.tracerWith((tracer) =>
         response.pipe(
-          Effect.withTracer(without(secretsOf(request.headers), tracer)),
-          Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...credentialHeaders])
+          Effect.withTracer(without(secretsOf(request.headers, secretHeaders), tracer)),
+          Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretHeaders])
         )
       )
     )
