@@ -241,7 +241,7 @@ const beginChat = (
             body: { ...valid, stream: true },
             headers: { accept: "text/event-stream" }
           },
-          protocol: (reply) => new ChatProtocol(reply)
+          protocol: (reply, target) => new ChatProtocol(reply, target)
         })
     ).pipe(Operation.callScoped(runner, "chat", { [attributes.stream]: true }, { body: request }))
   )

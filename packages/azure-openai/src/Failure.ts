@@ -55,6 +55,8 @@ export interface Failure extends Runner.Failure {
   readonly reason?: CallError.Reason
   readonly categories?: ReadonlyArray<string>
   readonly gaveUp?: Admission.GaveUp
+  /** The request may have been carried out, though what it failed with does not say so. Defaults to false. */
+  readonly mayHaveRun?: boolean | undefined
   /** The reply as it came, for those who hand it on. No error is made from its body. */
   readonly reply?: RawReply | undefined
 }
@@ -174,7 +176,8 @@ export const fromCredential = (error: CredentialError): Failure => ({
   ...(error.reason === "refused"
     ? withoutReply("Unauthorized", "credential_refused", {})
     : withoutReply("Unavailable", "credential_unavailable", { reason: "credential", again: true })),
-  ...(error.code === undefined ? {} : { code: error.code })
+  ...(error.code === undefined ? {} : { code: error.code }),
+  unsent: true
 })
 
 /**
@@ -273,7 +276,9 @@ export const toError = (deployment: string, failure: Failure, history: Runner.Hi
   }
   switch (failure._tag) {
     case "RateLimited":
-      return new CallError.RateLimited(retryable, known)
+      return history.once && failure.mayHaveRun
+        ? new CallError.OutcomeUnknown({ ...common, reason: "server" }, known)
+        : new CallError.RateLimited(retryable, known)
     case "Unavailable": {
       const reason = failure.reason ?? "connection"
       return history.once && !neverRan.has(reason)

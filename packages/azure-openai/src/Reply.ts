@@ -6,7 +6,6 @@
  */
 import type { Attempt } from "@spillway/core"
 import { RetryAfter } from "@spillway/core"
-import type * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
@@ -15,7 +14,18 @@ import type { Failure, Head, RawReply } from "./Failure.js"
 import { brokenBody, malformed, success } from "./Failure.js"
 import { pathOf } from "./internal/issuePath.js"
 import type { ServiceError } from "./internal/serviceError.js"
-import { fromBody, fromJson, parseJson, record, requestIdOf } from "./internal/serviceError.js"
+import { fromBody, fromJson, parseJson, record } from "./internal/serviceError.js"
+
+/**
+ * The deployment that was asked, and what it serves.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Asked {
+  readonly kind: Attempt.Kind
+  readonly model: string
+}
 
 /**
  * A reply that is no success.
@@ -23,10 +33,22 @@ import { fromBody, fromJson, parseJson, record, requestIdOf } from "./internal/s
  * @since 0.1.0
  * @category models
  */
-export interface Refusal extends RawReply {
-  /** The deployment that was asked. */
-  readonly kind: Attempt.Kind
-  readonly model: string
+export interface Refusal extends RawReply, Asked {
+  /** The wall clock, in milliseconds, for a `retry-after` that is a date. */
+  readonly now: number
+}
+
+/**
+ * An error that came with a reply whose status was a success: an event of a stream, or a response that failed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LateRefusal extends Head, Asked {
+  /** The error itself, or what holds it under `error`. */
+  readonly error: unknown
+  /** The response that failed, where there is one: what it holds tells whether anything has run. */
+  readonly response?: unknown
   /** The wall clock, in milliseconds, for a `retry-after` that is a date. */
   readonly now: number
 }
@@ -62,19 +84,26 @@ const isContextLength = (error: ServiceError): boolean =>
 export const classify = (refusal: Refusal): Failure => {
   const { headers, status } = refusal
   const error = fromBody(refusal.body)
-  const id = requestIdOf(headers)
-  const base = {
-    status,
+  return judge(refusal, status, error, {
+    ...success(refusal),
     reply: { status, headers, body: refusal.body },
     errorType: String(status),
-    retryAfter: Option.none<Duration.Duration>(),
-    again: false,
-    ...(id === undefined ? {} : { requestId: id }),
     ...(error.code === undefined ? {} : { code: error.code }),
     ...(error.message === undefined ? {} : { detail: error.message })
-  }
-  const again = headers["x-should-retry"]?.trim().toLowerCase() !== "false"
-  const retryAfter = RetryAfter.fromHeaders(headers, refusal.now)
+  })
+}
+
+const notAgain = (headers: Head["headers"]): boolean => headers["x-should-retry"]?.trim().toLowerCase() === "false"
+
+// One rule for what a status means, whether it came as one or is what an error in a stream stands for.
+const judge = (
+  { headers, kind, model, now }: Pick<Refusal, "headers" | "kind" | "model" | "now">,
+  status: number,
+  error: ServiceError,
+  base: Omit<Failure, "_tag">
+): Failure => {
+  const again = !notAgain(headers)
+  const retryAfter = RetryAfter.fromHeaders(headers, now)
   if (status === 429) return { ...base, _tag: "RateLimited", again, retryAfter }
   if (status === 408 || status === 409 || status >= 500) {
     return { ...base, _tag: "Unavailable", reason: "server", again, retryAfter }
@@ -82,25 +111,59 @@ export const classify = (refusal: Refusal): Failure => {
   if (status === 401 || status === 403) return { ...base, _tag: "Unauthorized" }
   if (status === 404) return { ...base, _tag: "NotFound" }
   if (status === 400) {
-    if (error.code === "content_filter" || error.innerCode === "ResponsibleAIPolicyViolation") {
+    if (isFiltered(error)) {
       return { ...base, _tag: "ContentFiltered", errorType: "content_filter", categories: error.categories }
     }
-    if (refusal.kind === "provisioned" && shortOnProvisioned.test(refusal.model) && isContextLength(error)) {
+    const provisioned = kind === "provisioned" && spilledFrom(headers) === undefined
+    if (provisioned && shortOnProvisioned.test(model) && isContextLength(error)) {
       return { ...base, _tag: "PromptTooLong", errorType: "context_length_exceeded" }
     }
   }
   return { ...base, _tag: "BadRequest", param: error.param }
 }
 
+const isFiltered = (error: ServiceError): boolean =>
+  error.code === "content_filter" ||
+  error.type === "content_filter" ||
+  error.innerCode === "ResponsibleAIPolicyViolation"
+
 const throttles =
   /^(429|too_?many_?requests|rate_?limit_?(exceeded|reached|error)|no_?capacity|(tokens|requests)_limit)$/i
 const throttleWords = /rate limit|throughput limit|too many requests|high demand|maximum usage size/i
 
+// What an error of this name is when it comes as a status.
+const namedStatuses: ReadonlyArray<readonly [RegExp, number]> = [
+  [throttles, 429],
+  [/^content_filter$/, 400],
+  [/^(invalid_api_key|(permission|access)_?denied|unauthori[sz]ed|forbidden|(authentication|permission)_error)$/i, 401],
+  [/^((deployment|resource|model)?_?not_?found(_error)?)$/i, 404],
+  [/^(invalid_|context_length_exceeded|unsupported_)/, 400]
+]
+
+// The status that an error stands for. Where it has no name, its words and what its reply says of the quota must do.
+const statusOf = (error: ServiceError, hinted: boolean): number => {
+  const named = [error.code, error.type].filter(Predicate.isNotUndefined)
+  const status = Number(named.find((name) => /^[45]\d\d$/.test(name)))
+  if (status > 0) return status
+  const found = namedStatuses.find(([pattern]) => named.some((name) => pattern.test(name)))
+  if (found !== undefined) return found[1]
+  if (isFiltered(error)) return 400
+  return named.length === 0 && (hinted || throttleWords.test(error.message ?? "")) ? 429 : 500
+}
+
+// Output, or tokens billed for it.
+const hasRun = (response: unknown): boolean => {
+  const { output, usage } = record(response)
+  return (Array.isArray(output) && output.length > 0) || Number(record(usage)["output_tokens"] ?? 0) > 0
+}
+
 /**
- * What an error inside a stream means whose HTTP status was a success. The Responses API reports a throttle like this,
- * with the hint in the headers of the response, and sometimes with no more to tell it by than that hint.
+ * What an error means that came within a success. The Responses API reports a throttle like this, in its stream or as a
+ * response that failed, with the hint in the headers of the reply, and sometimes with no more to tell it by than that
+ * hint. Whatever it stands for means what it would have meant as a status.
  *
- * `error` is the event's payload: the error itself, or what holds it under `error`.
+ * A response that holds output, or was billed for some, has run, whatever its error is called: then `mayHaveRun` is set,
+ * as it is where nothing but an empty quota says that it was a throttle.
  *
  * Source: observed sequences of the live service (earendil-works/pi issue 7983, openai-python issue 2699).
  *
@@ -114,12 +177,14 @@ const throttleWords = /rate limit|throughput limit|too many requests|high demand
  *   status: 200,
  *   headers: { "retry-after-ms": "1500" },
  *   error: { type: "too_many_requests", code: "rate_limit_exceeded", message: "…" },
+ *   kind: "provisioned",
+ *   model: "gpt-4o",
  *   now: 0
  * })
  * failure._tag // => "RateLimited"
  * ```
  */
-export const classifyInStream = (event: Head & { readonly error: unknown; readonly now: number }): Failure => {
+export const classifyInStream = (event: LateRefusal): Failure => {
   const error = fromJson(event.error)
   const own = record(record(record(event.error)["error"] ?? event.error)["headers"])
   const headers = {
@@ -130,50 +195,32 @@ export const classifyInStream = (event: Head & { readonly error: unknown; readon
       )
     )
   }
-  const retryAfter = RetryAfter.fromHeaders(headers, event.now)
-  const code = error.code ?? error.type
-  // As it would have come in place of the stream.
-  const asReply = (status: number): RawReply => ({
-    status,
-    headers: { ...headers, "content-type": "application/json" },
-    body: JSON.stringify({
-      error: {
-        code: error.code ?? null,
-        type: error.type ?? null,
-        param: error.param ?? null,
-        message: error.message ?? ""
-      }
-    })
-  })
-  const base: Omit<Failure, "_tag"> = {
-    ...success(event),
-    errorType: code ?? "stream_error",
-    ...(code === undefined ? {} : { code }),
-    ...(error.message === undefined ? {} : { detail: error.message })
-  }
-  const named = [error.code, error.type].filter(Predicate.isNotUndefined)
-  const nameless = named.length === 0
+  const hinted = Option.isSome(RetryAfter.fromHeaders(headers, event.now))
   const exhausted = headers["x-ratelimit-remaining-tokens"] === "0" || headers["x-ratelimit-remaining-requests"] === "0"
-  if (
-    named.some((name) => throttles.test(name)) ||
-    (nameless && throttleWords.test(error.message ?? "")) ||
-    (nameless && (Option.isSome(retryAfter) || exhausted))
-  ) {
-    return { ...base, _tag: "RateLimited", errorType: "429", again: true, retryAfter, reply: asReply(429) }
-  }
-  if (named.includes("content_filter") || error.innerCode === "ResponsibleAIPolicyViolation") {
-    return {
-      ...base,
-      _tag: "ContentFiltered",
-      errorType: "content_filter",
-      categories: error.categories,
-      reply: asReply(400)
+  const status = statusOf(error, hinted || exhausted)
+  const code = error.code ?? error.type
+  const failure = judge({ ...event, headers }, status, error, {
+    ...success(event),
+    errorType: status === 429 ? "429" : (code ?? "stream_error"),
+    ...(code === undefined ? {} : { code }),
+    ...(error.message === undefined ? {} : { detail: error.message }),
+    // As it would have come in place of the success.
+    reply: {
+      status,
+      headers: { ...headers, "content-type": "application/json" },
+      body: JSON.stringify({
+        error: {
+          code: error.code ?? null,
+          type: error.type ?? null,
+          param: error.param ?? null,
+          message: error.message ?? ""
+        }
+      })
     }
-  }
-  if (named.some((name) => /^(invalid_|context_length_exceeded|unsupported_)/.test(name))) {
-    return { ...base, _tag: "BadRequest", param: error.param, reply: asReply(400) }
-  }
-  return { ...base, _tag: "Unavailable", reason: "server", again: true, retryAfter, reply: asReply(500) }
+  })
+  // An empty quota is what the last request of a window leaves behind, too.
+  const guessed = status === 429 && !hinted && statusOf(error, false) !== 429
+  return guessed || hasRun(event.response) ? { ...failure, mayHaveRun: true } : failure
 }
 
 /**

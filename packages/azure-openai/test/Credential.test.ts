@@ -229,7 +229,7 @@ describe("a deployment with a credential", () => {
         assert.strictEqual(error._tag, "Unauthorized")
         assert.strictEqual(
           error.message,
-          "gpt-4o-ptu: no token for this identity: check how it signs in (code SomeError, 1 request sent)"
+          "gpt-4o-ptu: no token for this identity: check how it signs in (code SomeError, 0 requests sent)"
         )
         assert.deepStrictEqual([served.deployment, served.outcome], ["gpt-4o", "fallback"])
         assert.strictEqual(sent.length, 1)

@@ -92,6 +92,13 @@ describe("fromTransport", () => {
     ["CERT_HAS_EXPIRED", "tls"],
     ["DEPTH_ZERO_SELF_SIGNED_CERT", "tls"],
     ["ERR_TLS_CERT_ALTNAME_INVALID", "tls"],
+    ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "tls"],
+    ["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "tls"],
+    ["ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE", "tls"],
+    ["ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC", "reset"],
+    ["ERR_SSL_WRONG_VERSION_NUMBER", "reset"],
+    ["EPROTO", "reset"],
+    ["EHOSTUNREACH", "reset"],
     ["SOMETHING_NEW", "connection"]
   ])("%s is %s, also inside what fetch and Node wrap around it", (code, reason) => {
     const error = Object.assign(new Error("x"), { code })
@@ -102,9 +109,104 @@ describe("fromTransport", () => {
     }
   })
 
+  it.each(["EHOSTUNREACH", "ENETUNREACH"])(
+    "%s is refused where it ended the connecting, lost where it ended a read",
+    (code) => {
+      const reason = (syscall: string) => failed(Object.assign(new Error("x"), { code, syscall })).reason
+      assert.deepStrictEqual(["connect", "read"].map(reason), ["refused", "reset"])
+    }
+  )
+
+  it("a request that must run once is sent again only where no connection was made that could carry it", () => {
+    const codes =
+      "ECONNREFUSED ENOTFOUND CERT_HAS_EXPIRED ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC EPROTO ECONNRESET X"
+    const tag = (code: string) => {
+      const failure = failed(Object.assign(new Error("x"), { code }))
+      return Failure.toError("d", failure, { attempts: [], since: 0n, once: true })._tag
+    }
+    assert.deepStrictEqual(codes.split(" ").map(tag), [
+      ...["Unavailable", "Unavailable", "Unavailable"],
+      ...["OutcomeUnknown", "OutcomeUnknown", "OutcomeUnknown", "OutcomeUnknown"]
+    ])
+  })
+
   it("a request that could not be made is a bad request", () => {
     assert.strictEqual(failed("x", "InvalidUrl")._tag, "BadRequest")
     assert.strictEqual(failed("x", "Encode")._tag, "BadRequest")
+  })
+})
+
+describe("classifyInStream", () => {
+  const late = (error: unknown, more?: Partial<Reply.LateRefusal>) =>
+    Reply.classifyInStream({ status: 200, headers: {}, error, kind: "provisioned", model: "gpt-4.1", now: 0, ...more })
+
+  it("judges an error as the status it stands for", () => {
+    const tags: ReadonlyArray<readonly [unknown, string]> = [
+      [{ code: "rate_limit_exceeded" }, "RateLimited"],
+      [{ error: "Too Many Requests" }, "RateLimited"],
+      [{ statusCode: 429, message: "…" }, "RateLimited"],
+      [{ code: "content_filter" }, "ContentFiltered"],
+      [{ type: "content_filter" }, "ContentFiltered"],
+      [{ innererror: { code: "ResponsibleAIPolicyViolation" } }, "ContentFiltered"],
+      [{ code: "context_length_exceeded" }, "PromptTooLong"],
+      [{ type: "invalid_request_error", message: "This model's maximum context length is" }, "PromptTooLong"],
+      [{ code: "invalid_prompt" }, "BadRequest"],
+      [{ code: "invalid_api_key" }, "Unauthorized"],
+      [{ code: "PermissionDenied" }, "Unauthorized"],
+      [{ code: "401" }, "Unauthorized"],
+      [{ code: "DeploymentNotFound" }, "NotFound"],
+      [{ code: "model_not_found" }, "NotFound"],
+      [{ code: 404 }, "NotFound"],
+      [{ code: 422 }, "BadRequest"],
+      [{ code: "503" }, "Unavailable"],
+      [{ code: "server_error" }, "Unavailable"],
+      [{ message: "…" }, "Unavailable"],
+      [{}, "Unavailable"],
+      [null, "Unavailable"]
+    ]
+    assert.deepStrictEqual(
+      tags.map(([error]) => late(error)._tag),
+      tags.map(([, tag]) => tag)
+    )
+  })
+
+  it("knows a prompt that is too long for the deployment asked alone", () => {
+    const error = { code: "context_length_exceeded" }
+    assert.strictEqual(late(error, { kind: "standard" })._tag, "BadRequest")
+    assert.strictEqual(late(error, { model: "gpt-4o" })._tag, "BadRequest")
+    assert.strictEqual(late(error, { headers: { "x-ms-spillover-from-deployment": "ptu" } })._tag, "BadRequest")
+  })
+
+  it("is not tried again here where the service says so", () => {
+    const headers = { "x-should-retry": "false" }
+    assert.isTrue(late({ code: "429" }).again && late({ code: "500" }).again)
+    assert.isFalse(late({ code: "429" }, { headers }).again || late({ code: "500" }, { headers }).again)
+  })
+
+  const limited = { code: "rate_limit_exceeded" }
+  const cases: ReadonlyArray<readonly [string, Partial<Reply.LateRefusal> & { readonly error: unknown }, string]> = [
+    ["a throttle", { error: limited, response: { output: [], usage: null } }, "RateLimited"],
+    ["a throttle without a response", { error: limited }, "RateLimited"],
+    ["a throttle, output there", { error: limited, response: { output: [{ type: "mcp_call" }] } }, "OutcomeUnknown"],
+    ["a throttle, output billed", { error: limited, response: { usage: { output_tokens: 2 } } }, "OutcomeUnknown"],
+    ["nothing said, but a hint", { error: {}, headers: { "retry-after-ms": "5" } }, "RateLimited"],
+    [
+      "nothing said, a quota used up",
+      { error: {}, headers: { "x-ratelimit-remaining-requests": "0" } },
+      "OutcomeUnknown"
+    ],
+    [
+      "words, a quota used up",
+      { error: { message: "rate limit" }, headers: { "x-ratelimit-remaining-tokens": "0" } },
+      "RateLimited"
+    ],
+    ["a fault", { error: { code: "server_error" } }, "OutcomeUnknown"]
+  ]
+  it.each(cases)("for a request that must run once: %s", (_, event, tag) => {
+    const failure = late(event.error, event)
+    assert.strictEqual(Failure.toError("d", failure, { attempts: [], since: 0n, once: true })._tag, tag)
+    const other = Failure.toError("d", failure, { attempts: [], since: 0n, once: false })
+    assert.isTrue(Recovery.isRetryable(other))
   })
 })
 

@@ -128,8 +128,15 @@ const check = (
         const response = record(value)
         if (operation === "responses" && method === "POST" && id === undefined) {
           if (response["status"] === "failed") {
-            const failure = Reply.classifyInStream({ ...reply, error: response["error"] ?? {}, now })
-            if (failure._tag === "RateLimited") return Effect.fail(failure)
+            const failure = Reply.classifyInStream({
+              ...reply,
+              kind: target.kind,
+              model: target.model,
+              error: response["error"] ?? {},
+              response,
+              now
+            })
+            if (failure._tag === "RateLimited" && !failure.mayHaveRun) return Effect.fail(failure)
           }
           if (Predicate.isString(response["id"])) target.responses.add(response["id"])
         }
@@ -225,9 +232,7 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
           request,
           protocol: (reply, target) =>
             tolerant(
-              operation.startsWith("responses")
-                ? new ResponseProtocol(reply, target.responses)
-                : new ChatProtocol(reply)
+              operation.startsWith("responses") ? new ResponseProtocol(reply, target) : new ChatProtocol(reply, target)
             )
         }),
         ({ bytes, reply, served }): Outgoing => ({

@@ -9,7 +9,7 @@ import { pathOf } from "./issuePath.js"
 import type * as Sse from "../Sse.js"
 import { attributes } from "../Telemetry.js"
 import type { Protocol, Step } from "./eventStream.js"
-import { parseJson, record } from "./serviceError.js"
+import { holdsError, parseJson } from "./serviceError.js"
 
 const decode = Schema.decodeUnknownEither(ChatChunk)
 
@@ -33,14 +33,19 @@ export class ChatProtocol implements Protocol<ChatChunk> {
   private counted: Usage | undefined
   private readonly finish = new Map<number, string | undefined>()
 
-  constructor(private readonly reply: Failure.Head) {}
+  constructor(
+    private readonly reply: Failure.Head,
+    private readonly asked: Reply.Asked
+  ) {}
 
   read(event: Sse.Event, now: number): Step<ChatChunk> {
     if (event.data.trim() === "[DONE]") return { _tag: "done" }
     const json = parseJson(event.data)
     if (Either.isLeft(json)) return { _tag: "failed", failure: Failure.brokenBody(this.reply) }
-    if (event.event === "error" || Predicate.isRecord(record(json.right)["error"])) {
-      return { _tag: "failed", failure: Reply.classifyInStream({ ...this.reply, error: json.right, now }) }
+    const { kind, model } = this.asked
+    const classify = (error: unknown) => Reply.classifyInStream({ ...this.reply, kind, model, error, now })
+    if (event.event === "error" || holdsError(json.right)) {
+      return { _tag: "failed", failure: classify(json.right) }
     }
     return Either.match(decode(json.right), {
       onLeft: (issue) => ({ _tag: "failed", failure: Failure.malformed(this.reply, pathOf(issue)) }),

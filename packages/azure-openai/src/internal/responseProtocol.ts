@@ -3,13 +3,14 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Failure from "../Failure.js"
 import * as Reply from "../Reply.js"
-import { pathOf } from "./issuePath.js"
 import { isEvent, Response, ResponseEvent } from "../Responses.js"
-import type { Opened, Responses } from "../Target.js"
+import type { Target } from "../Target.js"
 import { attributes } from "../Telemetry.js"
 import type * as Sse from "../Sse.js"
+import * as Tokens from "../Tokens.js"
 import type { Protocol, Step } from "./eventStream.js"
-import { parseJson, record } from "./serviceError.js"
+import { pathOf } from "./issuePath.js"
+import { codeOf, holdsError, labelOf, parseJson, record } from "./serviceError.js"
 
 const preamble: ReadonlySet<string> = new Set(["response.created", "response.queued", "response.in_progress"])
 const terminal: ReadonlySet<string> = new Set(["response.completed", "response.incomplete", "response.cancelled"])
@@ -18,12 +19,13 @@ const isDelta = isEvent("response.output_text.delta")
 const isResponse = Schema.is(Response)
 const decode = Schema.decodeUnknownEither(ResponseEvent)
 
-/** Attributes of a response. @internal */
+/** Attributes of a response: of what the service writes, only what has the form of a name. @internal */
 export const describe = (response: Response | undefined): Record<string, unknown> => ({
-  [attributes.responseId]: response?.id,
-  [attributes.responseModel]: response?.model,
-  [attributes.finishReasons]: response?.status,
+  [attributes.responseId]: labelOf(response?.id),
+  [attributes.responseModel]: labelOf(response?.model),
+  [attributes.finishReasons]: codeOf(response?.status),
   [attributes.inputTokens]: response?.usage?.input_tokens,
+  [attributes.cachedTokens]: Tokens.used(response?.usage)?.cachedTokens || undefined,
   [attributes.outputTokens]: response?.usage?.output_tokens
 })
 
@@ -31,10 +33,12 @@ export const describe = (response: Response | undefined): Record<string, unknown
 export class ResponseProtocol implements Protocol<ResponseEvent> {
   private parts = ""
   private response: Response | undefined
+  /** The response as the last event that failed it had it. */
+  private failed: unknown
 
   constructor(
-    private readonly reply: Pick<Opened, "status" | "headers">,
-    private readonly responses: Responses
+    private readonly reply: Failure.Head,
+    private readonly target: Pick<Target, "kind" | "model" | "responses">
   ) {}
 
   read(event: Sse.Event, now: number): Step<ResponseEvent> {
@@ -43,14 +47,18 @@ export class ResponseProtocol implements Protocol<ResponseEvent> {
     if (Either.isLeft(json)) return { _tag: "failed", failure: Failure.brokenBody(this.reply) }
     const fields = record(json.right)
     const type = Predicate.isString(fields["type"]) ? fields["type"] : event.event
-    const classify = (error: unknown) => Reply.classifyInStream({ ...this.reply, error, now })
+    const { kind, model } = this.target
+    const { headers, status } = this.reply
+    const classify = (error: unknown) =>
+      Reply.classifyInStream({ status, headers, kind, model, error, response: this.failed, now })
     // OpenAI puts the error's fields beside the event's type, Azure below `error`.
-    if (type === "error" || Predicate.isRecord(fields["error"])) {
+    if (type === "error" || holdsError(fields)) {
       const { type: _, ...flat } = fields
       return { _tag: "failed", failure: classify(Predicate.isRecord(fields["error"]) ? fields["error"] : flat) }
     }
     if (type === "response.failed") {
-      const error = record(record(fields["response"])["error"])
+      this.failed = fields["response"]
+      const error = record(record(this.failed)["error"])
       return { _tag: Predicate.isString(error["code"]) ? "failed" : "failing", failure: classify(error) }
     }
     return Either.match(decode({ ...fields, type }), {
@@ -65,7 +73,7 @@ export class ResponseProtocol implements Protocol<ResponseEvent> {
   private keep(event: ResponseEvent): void {
     if (isDelta(event)) this.parts += event.delta
     if ("response" in event && isResponse(event.response)) {
-      if (this.response === undefined) this.responses.add(event.response.id)
+      if (this.response === undefined) this.target.responses.add(event.response.id)
       this.response = event.response
     }
   }

@@ -76,7 +76,16 @@ export const read = (reply: Failure.RawReply, target: Target): Effect.Effect<Res
   Effect.flatMap(decode(reply), (response) =>
     response.status === "failed"
       ? Effect.flatMap(Clock.currentTimeMillis, (now) =>
-          Effect.fail(Reply.classifyInStream({ ...reply, error: response.error ?? {}, now }))
+          Effect.fail(
+            Reply.classifyInStream({
+              ...reply,
+              kind: target.kind,
+              model: target.model,
+              error: response.error ?? {},
+              response,
+              now
+            })
+          )
         )
       : Effect.sync(() => {
           target.responses.add(response.id)
@@ -183,7 +192,7 @@ export const beginResponseStream = (
             body: { ...valid, stream: true },
             headers: { accept: "text/event-stream" }
           },
-          protocol: (reply, target) => new ResponseProtocol(reply, target.responses)
+          protocol: (reply, target) => new ResponseProtocol(reply, target)
         })
     ).pipe(Operation.callScoped(runner, "chat", { [attributes.stream]: true }, { once: once(request), body: request }))
   })

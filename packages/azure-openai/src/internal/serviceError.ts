@@ -55,7 +55,8 @@ export const fromJson = (json: unknown): ServiceError => {
   const error = Predicate.isRecord(root["error"]) ? record(root["error"]) : root
   const inner = record(error["innererror"] ?? error["inner_error"])
   const results = record(inner["content_filter_result"] ?? inner["content_filter_results"])
-  const message = error["message"]
+  // Gateways write the whole error as one string, too.
+  const message = Predicate.isString(root["error"]) ? root["error"] : error["message"]
   return {
     code: codeOf(error["code"] ?? root["statusCode"]),
     type: codeOf(error["type"]),
@@ -66,6 +67,12 @@ export const fromJson = (json: unknown): ServiceError => {
       .filter(([, result]) => record(result)["filtered"] === true || record(result)["detected"] === true)
       .flatMap(([category]) => codeOf(category) ?? [])
   }
+}
+
+/** Whether an event of a stream is an error, as the SDKs tell: by anything in its `error`, or by its gateway's status. @internal */
+export const holdsError = (json: unknown): boolean => {
+  const { error, statusCode } = record(json)
+  return Boolean(error) || Predicate.isNumber(statusCode)
 }
 
 /** @internal */
