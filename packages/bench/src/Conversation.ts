@@ -45,3 +45,21 @@ export const Answered = Schema.Struct({
   choices: Schema.NonEmptyArray(Schema.Struct({ message: Schema.Struct({ content: Schema.String }) })),
   usage: Schema.Struct({ total_tokens: Schema.Number })
 })
+
+/** The answer in pieces, as a model streams it: some four characters each. */
+export const pieces: ReadonlyArray<string> = answer.match(/.{1,4}/gs) ?? []
+
+const chunk = (choices: ReadonlyArray<object>, usage: object | null = null): string => {
+  const { created, id, model, system_fingerprint } = completion
+  const json = { id, object: "chat.completion.chunk", created, model, system_fingerprint, choices, usage }
+  return `data: ${JSON.stringify(json)}\n\n`
+}
+
+/** The stream as it comes over the wire, event by event. */
+export const events: ReadonlyArray<string> = [
+  chunk([{ index: 0, delta: { role: "assistant", content: "", refusal: null }, finish_reason: null }]),
+  ...pieces.map((content) => chunk([{ index: 0, delta: { content }, finish_reason: null }])),
+  chunk([{ index: 0, delta: {}, finish_reason: "stop" }]),
+  chunk([], completion.usage),
+  "data: [DONE]\n\n"
+]

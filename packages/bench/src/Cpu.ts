@@ -6,9 +6,6 @@ export interface Spent {
   readonly wallUs: number
 }
 
-/** Frees what was left by others, where node was started with `--expose-gc`. */
-export const collectGarbage: Effect.Effect<void> = Effect.sync(() => globalThis.gc?.())
-
 /** Processor and wall time of `self`. */
 export const measure = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<readonly [A, Spent], E, R> =>
   Effect.suspend(() => {

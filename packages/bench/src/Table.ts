@@ -52,3 +52,6 @@ export const figure = (value: number | undefined): string =>
     : Math.abs(value) >= 100
       ? Math.round(value).toLocaleString("en-US")
       : value.toFixed(Math.abs(value) >= 10 ? 1 : 2)
+
+/** Bytes, in KiB. */
+export const kib = (bytes: number | undefined): string => figure(bytes === undefined ? undefined : bytes / 1024)

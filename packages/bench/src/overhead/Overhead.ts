@@ -2,6 +2,7 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Tracer from "effect/Tracer"
 import * as Cpu from "../Cpu.js"
 import * as OpenTelemetry from "../OpenTelemetry.js"
 import * as Rounds from "../Rounds.js"
@@ -12,6 +13,8 @@ import type * as Subject from "./Subject.js"
 
 export interface Row {
   readonly name: string
+  /** The steps that Effect's runtime takes for one call. The same on every machine. */
+  readonly steps: number
   /** Of processor time, for one call. */
   readonly cpuUs: number
   /** Its middle half over the rounds. */
@@ -57,13 +60,29 @@ const turn = (subject: Subject.Subject, turnMs: number): Effect.Effect<Sample, u
     wallUs: wallUs / made
   }))
 
-const toRow = (subject: Subject.Subject, samples: ReadonlyMap<string, Rounds.Samples<Sample>>): Row => {
+// A tracer's context is entered for every step.
+const countSteps = (subject: Subject.Subject): Effect.Effect<number, unknown> =>
+  Effect.tracerWith((tracer) => {
+    const times = 100
+    let steps = 0
+    const counting = Tracer.make({
+      span: (...args) => tracer.span(...args),
+      context: (f, fiber) => {
+        steps++
+        return tracer.context(f, fiber)
+      }
+    })
+    return Effect.map(Effect.withTracer(subject.calls(times), counting), () => steps / times)
+  })
+
+const toRow = (subject: Subject.Subject, steps: number, samples: ReadonlyMap<string, Rounds.Samples<Sample>>): Row => {
   const of = (name: string) => samples.get(name) ?? [{ cpuUs: Number.NaN, wallUs: Number.NaN }]
   const own = of(subject.name)
   const cpuUs = Arr.map(own, (sample) => sample.cpuUs)
   const { beyond } = subject
   return {
     name: subject.name,
+    steps,
     cpuUs: Statistics.median(cpuUs),
     spreadUs: Statistics.middle(cpuUs),
     beyondUs:
@@ -86,10 +105,17 @@ export const run = (options: Options): Effect.Effect<ReadonlyArray<ReadonlyArray
           : { ...subject, calls: (times: number) => Effect.provide(subject.calls(times), sdk) }
       )
     )
-    yield* Effect.forEach(traced.flat(), (subject) => subject.calls(options.settle))
+    const steps = new Map<string, number>()
+    for (const subject of traced.flat()) {
+      if (options.onTurn !== undefined) yield* options.onTurn(-1, subject.name)
+      yield* subject.calls(options.settle)
+      steps.set(subject.name, yield* countSteps(subject))
+    }
     const samples = yield* Rounds.run(
       traced.flat().map((subject) => ({ name: subject.name, round: turn(subject, options.turnMs) })),
       options
     )
-    return traced.map((subjects) => subjects.map((subject) => toRow(subject, samples)))
+    return traced.map((subjects) =>
+      subjects.map((subject) => toRow(subject, steps.get(subject.name) ?? Number.NaN, samples))
+    )
   }).pipe(Effect.scoped)

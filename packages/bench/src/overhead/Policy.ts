@@ -58,6 +58,9 @@ const call = (runner: Service): Effect.Effect<string, Refused> =>
 /** A gate so wide that no call ever waits at it. */
 const open = Admission.make({ tokensPerSecond: 1e9 })
 
+/** The name of what has every part. */
+export const everything = "+ admission: everything"
+
 const native = "two spans"
 const sdk = "two spans, OpenTelemetry"
 
@@ -66,10 +69,10 @@ export const subjects = Effect.gen(function* () {
   const retried = (runner: Service) => Runner.retry(runner, RetryAfter.within("4 seconds"))
   const chained = (first: Service) =>
     pipe(retried(first), Runner.orElse(Runner.retry(leaf("standard"), RetryAfter.retries(2))))
-  const everything = chained(leaf("provisioned", admission))
+  const whole = chained(leaf("provisioned", admission))
 
   const answer = Effect.suspend(() => Effect.succeed(Conversation.answer))
-  const twoSpans = Spans.within(answer, yield* Spans.record(call(everything)))
+  const twoSpans = Spans.within(answer, yield* Spans.record(call(whole)))
   const step = (name: string, runner: Service, tracer: Subject.Tracer = "native"): Subject.Subject => ({
     ...Subject.base(name, tracer, call(runner)),
     beyond: tracer === "native" ? native : sdk
@@ -80,8 +83,8 @@ export const subjects = Effect.gen(function* () {
     step("one deployment", leaf("provisioned")),
     step("+ retry", retried(leaf("provisioned"))),
     step("+ orElse", chained(leaf("provisioned"))),
-    step("+ admission: everything", everything),
+    step(everything, whole),
     Subject.base(sdk, "OpenTelemetry", twoSpans),
-    step("everything, OpenTelemetry", everything, "OpenTelemetry")
+    step("everything, OpenTelemetry", whole, "OpenTelemetry")
   ]
 })
