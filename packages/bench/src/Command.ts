@@ -90,16 +90,17 @@ export const bench = Command.make("bench", options, ({ concurrency, out, parts, 
       concurrency: Option.getOrUndefined(concurrency),
       progress
     }
+    // What is committed is a whole run, or nothing.
+    const whole = !quick && parts.length === 0 && Option.isNone(rows) && Option.isNone(concurrency)
+    const file = Option.orElse(out, () => (whole ? Option.some(results) : Option.none()))
+    // Before anything is measured, so that no run is lost for want of a place.
+    if (Option.isSome(file)) yield* fs.makeDirectory(path.dirname(path.resolve(file.value)), { recursive: true })
     const measured = yield* Effect.forEach(parts.length === 0 ? all : parts, (part) => part.run(settings)).pipe(
       Effect.ensuring(Progress.clear(process.stderr))
     )
     const tables = Report.tables(measured)
     yield* Console.log(Report.toText(about, tables))
-    // What is committed is a whole run, or nothing.
-    const whole = !quick && parts.length === 0 && Option.isNone(rows) && Option.isNone(concurrency)
-    const file = Option.orElse(out, () => (whole ? Option.some(results) : Option.none()))
     if (Option.isSome(file)) {
-      yield* fs.makeDirectory(path.dirname(path.resolve(file.value)), { recursive: true })
       yield* fs.writeFileString(file.value, Report.toMarkdown(Machine.version, about, tables))
       yield* Console.error(`\nWritten to ${file.value}`)
     }

@@ -29,7 +29,8 @@ export const toText = (self: Table): string => {
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 }
   })
   table.push(...self.rows.map((row) => [...row]))
-  return [self.title, "", table.toString(), ...notes(self)].join("\n")
+  const lines = table.toString().split("\n")
+  return [self.title, "", ...lines.map((line) => line.trimEnd()), ...notes(self)].join("\n")
 }
 
 const line = (cells: ReadonlyArray<string>): string =>

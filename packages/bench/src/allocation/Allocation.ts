@@ -14,6 +14,8 @@ export const Order = Schema.Struct({
   ),
   /** How many calls are counted. */
   calls: Schema.Int,
+  /** How often. */
+  times: Schema.Int,
   /** How many come before them: code that is compiled allocates less. */
   settle: Schema.Int
 })

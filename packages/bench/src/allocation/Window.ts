@@ -13,6 +13,8 @@ export const flags: ReadonlyArray<string> = ["--expose-gc", "--min-semi-space-si
 /** Something was collected meanwhile, so nothing can be said. */
 export class Collected extends Data.TaggedError("Collected")<{ readonly times: number }> {}
 
+const settling = Duration.millis(50)
+
 /** What came of `self`, and the bytes it allocated. Fails where node collected garbage meanwhile, as it does without the {@link flags}. */
 export const measure = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<readonly [A, number], E | Collected, R> =>
   Effect.acquireUseRelease(
@@ -26,13 +28,16 @@ export const measure = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<re
     }),
     ({ seen }) =>
       Effect.gen(function* () {
+        // What the first leaves to finalizers, the second frees.
+        globalThis.gc?.()
+        yield* Effect.sleep(settling)
         globalThis.gc?.()
         const began = performance.now()
         const before = process.memoryUsage()
         const value = yield* self
         const after = process.memoryUsage()
         // Observers are told a moment later.
-        yield* Effect.sleep(Duration.millis(50))
+        yield* Effect.sleep(settling)
         const times = seen.filter((at) => at >= began).length
         if (times > 0) return yield* new Collected({ times })
         return [value, after.heapUsed - before.heapUsed + (after.external - before.external)] as const

@@ -22,7 +22,7 @@ const order = Schema.decodeUnknownSync(Schema.parseJson(Order))(process.argv[2])
 const report = (name: string, calls: Calls): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
     yield* calls(order.settle)
-    const perCall = yield* Effect.forEach(Arr.range(1, 3), () =>
+    const perCall = yield* Effect.forEach(Arr.range(1, order.times), () =>
       Effect.map(Window.measure(calls(order.calls)), ([made, bytes]) => bytes / made)
     )
     const message: Report = { name, bytes: Statistics.median(perCall) }

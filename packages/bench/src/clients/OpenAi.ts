@@ -1,6 +1,6 @@
 /** The `openai` package, as it comes and with Spillway below it. */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { FetchBridge } from "@spillway/azure-openai"
+import * as UndiciHttpClient from "@spillway/azure-openai/UndiciHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
@@ -46,9 +46,7 @@ export const bridge: Definition = {
   make: (origin) =>
     Effect.gen(function* () {
       const runtime = yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          ManagedRuntime.make(Layer.provide(Deployments.everything(origin), NodeHttpClient.layerUndici))
-        ),
+        Effect.sync(() => ManagedRuntime.make(Layer.provide(Deployments.everything(origin), UndiciHttpClient.layer))),
         (runtime) => runtime.disposeEffect
       )
       const fetch = yield* Effect.promise(() => runtime.runPromise(FetchBridge.make))

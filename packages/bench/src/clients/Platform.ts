@@ -1,9 +1,10 @@
-/** Effect's own parts: the HttpClient over undici with its span, alone and under an ExecutionPlan with a span of the call. */
+/** Effect's own parts: an HttpClient with its span, alone and under an ExecutionPlan with a span of the call. */
 import * as Sse from "@effect/experimental/Sse"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as UndiciHttpClient from "@spillway/azure-openai/UndiciHttpClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as ExecutionPlan from "effect/ExecutionPlan"
@@ -64,15 +65,16 @@ const span = { kind: "client", captureStackTrace: false } as const
 const chat = Effect.flatMap(Model, ({ chat }) => chat)
 const stream = Stream.unwrap(Effect.map(Model, ({ stream }) => stream))
 
-export const platform: Definition = {
-  id: "platform",
-  name: "@effect/platform HttpClient, layerUndici",
+const alone = (id: string, name: string, http: Layer.Layer<HttpClient.HttpClient>): Definition => ({
+  id,
+  name,
   make: (origin) =>
-    Client.fromEffect(Layer.provide(model(origin, "gpt-4o-ptu"), NodeHttpClient.layerUndici), {
-      chat,
-      stream: Stream.mkString(stream)
-    })
-}
+    Client.fromEffect(Layer.provide(model(origin, "gpt-4o-ptu"), http), { chat, stream: Stream.mkString(stream) })
+})
+
+export const platform = alone("platform", "HttpClient alone, layerUndici", NodeHttpClient.layerUndici)
+
+export const httpClient = alone("http-client", "HttpClient alone, UndiciHttpClient", UndiciHttpClient.layer)
 
 /** The deployments are built once and handed to the plan: given Layers, it would build them for every call. */
 export const executionPlan: Definition = {

@@ -2,6 +2,7 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { AzureOpenAI, ChatStream } from "@spillway/azure-openai"
+import * as UndiciHttpClient from "@spillway/azure-openai/UndiciHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -29,11 +30,23 @@ const define = (
 /** What the rows with OpenTelemetry have exported. */
 export const exported = new OpenTelemetry.Counter()
 
-export const spillway = define("spillway", "Spillway, layerUndici", NodeHttpClient.layerUndici, Layer.empty)
+const sdk = OpenTelemetry.layer(exported)
 
-export const openTelemetry = define(
+export const onPlatform = define("spillway", "Spillway, layerUndici", NodeHttpClient.layerUndici, Layer.empty)
+
+export const onPlatformTraced = define(
   "spillway-otel",
   "Spillway, layerUndici, OpenTelemetry",
   NodeHttpClient.layerUndici,
-  OpenTelemetry.layer(exported)
+  sdk
+)
+
+/** On the HTTP client that is recommended where speed matters. */
+export const fastest = define("spillway-undici", "Spillway, UndiciHttpClient", UndiciHttpClient.layer, Layer.empty)
+
+export const fastestTraced = define(
+  "spillway-undici-otel",
+  "Spillway, UndiciHttpClient, OpenTelemetry",
+  UndiciHttpClient.layer,
+  sdk
 )

@@ -13,8 +13,8 @@ import type * as Subject from "./Subject.js"
 
 export interface Row {
   readonly name: string
-  /** The steps that Effect's runtime takes for one call. The same on every machine. */
-  readonly steps: number
+  /** The steps that Effect's runtime takes for one call: the same on every machine. Counted with the native tracer alone. */
+  readonly steps: number | undefined
   /** Of processor time, for one call. */
   readonly cpuUs: number
   /** Its middle half over the rounds. */
@@ -75,7 +75,11 @@ const countSteps = (subject: Subject.Subject): Effect.Effect<number, unknown> =>
     return Effect.map(Effect.withTracer(subject.calls(times), counting), () => steps / times)
   })
 
-const toRow = (subject: Subject.Subject, steps: number, samples: ReadonlyMap<string, Rounds.Samples<Sample>>): Row => {
+const toRow = (
+  subject: Subject.Subject,
+  steps: number | undefined,
+  samples: ReadonlyMap<string, Rounds.Samples<Sample>>
+): Row => {
   const of = (name: string) => samples.get(name) ?? [{ cpuUs: Number.NaN, wallUs: Number.NaN }]
   const own = of(subject.name)
   const cpuUs = Arr.map(own, (sample) => sample.cpuUs)
@@ -109,13 +113,11 @@ export const run = (options: Options): Effect.Effect<ReadonlyArray<ReadonlyArray
     for (const subject of traced.flat()) {
       if (options.onTurn !== undefined) yield* options.onTurn(-1, subject.name)
       yield* subject.calls(options.settle)
-      steps.set(subject.name, yield* countSteps(subject))
+      if (subject.tracer === "native") steps.set(subject.name, yield* countSteps(subject))
     }
     const samples = yield* Rounds.run(
       traced.flat().map((subject) => ({ name: subject.name, round: turn(subject, options.turnMs) })),
       options
     )
-    return traced.map((subjects) =>
-      subjects.map((subject) => toRow(subject, steps.get(subject.name) ?? Number.NaN, samples))
-    )
+    return traced.map((subjects) => subjects.map((subject) => toRow(subject, steps.get(subject.name), samples)))
   }).pipe(Effect.scoped)

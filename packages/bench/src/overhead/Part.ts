@@ -26,7 +26,10 @@ export const part: Part = {
           : { rounds: 11, warmUp: 1, settle: 4000, turnMs: 120, onTurn }
       )
       const allocated = yield* Allocation.run(
-        { what: "overhead", calls: 500, settle: quick ? 500 : 2000 },
+        {
+          what: "overhead",
+          ...(quick ? { calls: 200, times: 1, settle: 200 } : { calls: 500, times: 3, settle: 2000 })
+        },
         ({ name }) => progress(`overhead, allocation: ${name}`)
       )
       return {

@@ -31,9 +31,14 @@ export const subjects: ReadonlyArray<Subject> = [
     specifier: "@spillway/azure-openai"
   },
   {
-    name: "@effect/platform-node/NodeHttpClient, after all of them",
+    name: "@effect/platform-node/NodeHttpClient, after effect, platform, azure-openai",
     before: ["effect", "@effect/platform", "@spillway/azure-openai"],
     specifier: "@effect/platform-node/NodeHttpClient"
+  },
+  {
+    name: "@spillway/azure-openai/UndiciHttpClient, after the same",
+    before: ["effect", "@effect/platform", "@spillway/azure-openai"],
+    specifier: "@spillway/azure-openai/UndiciHttpClient"
   },
   { name: "openai", before: [], specifier: "openai" }
 ]
