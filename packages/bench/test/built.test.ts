@@ -111,7 +111,7 @@ describe("size", () => {
 })
 
 describe("bench", () => {
-  it("measures what it is told, writes where it is told", async () => {
+  it("measures what it is told, writes where it is told", { timeout: 240_000 }, async () => {
     const directory = await mkdtemp(join(tmpdir(), "bench-"))
     try {
       const out = join(directory, "new", "first.md")
