@@ -62,7 +62,7 @@ const toCredentialError = (error: unknown): Credential.CredentialError => {
 
 /**
  * Tokens of Microsoft Entra ID, for a deployment's `credential`. Kept and refreshed as in `Credential.cached`; the sign-in
- * under way is aborted when nothing needs it any longer.
+ * under way is aborted when the Layer ends, or after `timeout`.
  *
  * Make one, and give the same value to every deployment: they share its cache.
  *
@@ -103,11 +103,12 @@ export const layer = (
       catch: toCredentialError
     }).pipe(
       Effect.flatMap((token) =>
-        token === null
+        // A provider without types may answer with anything; what is no token is told by `Credential.cached`.
+        Predicate.isNullable(token)
           ? Effect.fail(new Credential.CredentialError({ reason: "refused", code: "no_token" }))
           : Effect.succeed({
-              token: Redacted.make(token.token),
-              expiresAt: token.expiresOnTimestamp,
+              token: Redacted.make(Predicate.isString(token.token) ? token.token : ""),
+              expiresAt: Predicate.isNumber(token.expiresOnTimestamp) ? token.expiresOnTimestamp : Number.NaN,
               refreshAt: token.refreshAfterTimestamp
             })
       )

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { AzureOpenAI, Credential, Deployment, Entra } from "@spillway/azure-openai"
 import { CallSettings, RetryAfter } from "@spillway/core"
-import { Effect, Exit, Fiber, Layer, Redacted, TestClock } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Logger, Redacted, TestClock } from "effect"
+import { recorder } from "./support/recorder.js"
 import type { Prepared } from "./support/wire.js"
 import { apiKey, endpoint, standard, wire } from "./support/wire.js"
 
@@ -21,10 +22,12 @@ const provider = (
     const n = log.length
     yield* Effect.sleep(takes)
     const { lives, refreshAt } = yield* sign(n)
-    return { token: Redacted.make(`token ${n}`), expiresAt: began + lives, refreshAt }
+    return { token: Redacted.make(`token-${n}`), expiresAt: began + lives, refreshAt }
   })
   return { log, acquire }
 }
+
+const unavailable = new Credential.CredentialError({ reason: "unavailable" })
 
 const token = Effect.flatMap(Credential.Credential, ({ token }) => Effect.map(token, Redacted.value))
 
@@ -45,7 +48,7 @@ describe("Credential.cached", () => {
         return [...new Set([...first, yield* token])]
       }).pipe(Effect.provide(Credential.cached(acquire)))
 
-      assert.deepStrictEqual(tokens, ["token 1"])
+      assert.deepStrictEqual(tokens, ["token-1"])
       assert.deepStrictEqual(log, [0])
     })
   )
@@ -56,15 +59,15 @@ describe("Credential.cached", () => {
       yield* Effect.gen(function* () {
         const first = yield* Effect.fork(token)
         yield* TestClock.adjust("8 minutes")
-        assert.strictEqual(yield* Fiber.join(first), "token 1")
+        assert.strictEqual(yield* Fiber.join(first), "token-1")
         // Due, but still good: nobody waits.
         assert.deepStrictEqual(yield* Effect.all([token, token, token], { concurrency: 3 }), [
-          "token 1",
-          "token 1",
-          "token 1"
+          "token-1",
+          "token-1",
+          "token-1"
         ])
         yield* TestClock.adjust("1 second")
-        assert.strictEqual(yield* token, "token 2")
+        assert.strictEqual(yield* token, "token-2")
       }).pipe(Effect.provide(Credential.cached(acquire)))
 
       assert.deepStrictEqual(log, [0, 8 * minute])
@@ -106,7 +109,7 @@ describe("Credential.cached", () => {
         yield* token
         yield* TestClock.adjust("8 minutes")
         for (let i = 0; i < 10; i++) {
-          assert.strictEqual(yield* token, "token 1")
+          assert.strictEqual(yield* token, "token-1")
           yield* TestClock.adjust("1 second")
         }
         assert.deepStrictEqual(log, [0, 480_000, 483_000, 486_000, 489_000])
@@ -126,7 +129,7 @@ describe("Credential.cached", () => {
         yield* TestClock.adjust("5 seconds")
         const error = yield* Fiber.join(fiber)
         assert.deepStrictEqual([error.reason, error.code], ["unavailable", "timeout"])
-        assert.strictEqual(yield* token, "token 2")
+        assert.strictEqual(yield* token, "token-2")
       }).pipe(Effect.provide(Credential.cached(acquire, { timeout: "5 seconds" })))
       assert.strictEqual(log.length, 2)
     })
@@ -141,9 +144,177 @@ describe("Credential.cached", () => {
         yield* TestClock.adjust(500)
         assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(impatient)))
         yield* TestClock.adjust(500)
-        assert.strictEqual(yield* Fiber.join(patient), "token 1")
+        assert.strictEqual(yield* Fiber.join(patient), "token-1")
       }).pipe(Effect.provide(Credential.cached(acquire)))
       assert.strictEqual(log.length, 1)
+    })
+  )
+
+  it.effect("hands a token out up to its expiry, and not at it", () =>
+    Effect.gen(function* () {
+      const { acquire, log } = provider((n) =>
+        n === 1 ? Effect.succeed({ lives: 10 * minute }) : Effect.fail(unavailable)
+      )
+      yield* Effect.gen(function* () {
+        yield* token
+        yield* TestClock.adjust(10 * minute - 1)
+        assert.strictEqual(yield* token, "token-1")
+        yield* TestClock.adjust(1)
+        assert.strictEqual((yield* Effect.flip(token)).reason, "unavailable")
+      }).pipe(Effect.provide(Credential.cached(acquire)))
+      assert.strictEqual(log.length, 3)
+    })
+  )
+
+  it.effect("gives up on a sign-in after 30 seconds unless told otherwise", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.fork(
+        Effect.flip(token).pipe(Effect.provide(Credential.cached(Effect.never)), Effect.timed)
+      )
+      yield* TestClock.adjust("31 seconds")
+      const [took, error] = yield* Fiber.join(fiber)
+
+      assert.deepStrictEqual([Duration.toMillis(took), error.code], [30_000, "timeout"])
+    })
+  )
+
+  it.effect(
+    "a token that comes back after it was turned down is not handed out, and is asked for every 3 seconds",
+    () =>
+      Effect.gen(function* () {
+        const log: Array<number> = []
+        let value = "same"
+        const acquire = Effect.map(
+          Effect.clockWith((clock) => clock.currentTimeMillis),
+          (now) => {
+            log.push(now)
+            return { token: Redacted.make(value), expiresAt: now + 60 * minute }
+          }
+        )
+        yield* Effect.gen(function* () {
+          const { rejected } = yield* Credential.Credential
+          assert.strictEqual(yield* token, "same")
+          yield* rejected(Redacted.make("same"))
+          for (let i = 0; i < 20; i++) {
+            const error = yield* Effect.flip(token)
+            assert.deepStrictEqual([error.reason, error.code], ["refused", "token_rejected"])
+          }
+          assert.deepStrictEqual(log, [0, 0])
+          yield* TestClock.adjust("3 seconds")
+          yield* Effect.flip(token)
+          value = "other"
+          assert.strictEqual((yield* Effect.flip(token)).code, "token_rejected")
+          yield* TestClock.adjust("3 seconds")
+          assert.strictEqual(yield* token, "other")
+        }).pipe(Effect.provide(Credential.cached(acquire)))
+
+        assert.deepStrictEqual(log, [0, 0, 3000, 6000])
+      })
+  )
+
+  it.effect("tokens that are all turned down are not asked for faster than every 3 seconds", () =>
+    Effect.gen(function* () {
+      const { acquire, log } = provider(() => Effect.succeed({ lives: minute }))
+      yield* Effect.gen(function* () {
+        const { rejected } = yield* Credential.Credential
+        const turnedDown = Effect.flatMap(token, (token) => rejected(Redacted.make(token)))
+        // The first may be stale, so the second is asked for at once.
+        yield* turnedDown
+        yield* turnedDown
+        assert.strictEqual((yield* Effect.flip(turnedDown)).code, "token_rejected")
+        yield* TestClock.adjust(2999)
+        yield* Effect.flip(turnedDown)
+        assert.deepStrictEqual(log, [0, 0])
+        yield* TestClock.adjust(1)
+        yield* turnedDown
+      }).pipe(Effect.provide(Credential.cached(acquire)))
+      assert.deepStrictEqual(log, [0, 0, 3000])
+    })
+  )
+
+  it.effect("after a token was turned down, callers get the reason why there is no other", () =>
+    Effect.gen(function* () {
+      const { acquire, log } = provider((n) => (n === 1 ? Effect.succeed({ lives: minute }) : Effect.fail(unavailable)))
+      yield* Effect.gen(function* () {
+        const { rejected } = yield* Credential.Credential
+        yield* rejected(Redacted.make(yield* token))
+        for (let i = 0; i < 5; i++) assert.strictEqual((yield* Effect.flip(token)).reason, "unavailable")
+      }).pipe(Effect.provide(Credential.cached(acquire)))
+      assert.deepStrictEqual(log, [0, 0])
+    })
+  )
+
+  it.effect("a late word that an old token was turned down leaves the new one alone", () =>
+    Effect.gen(function* () {
+      const { acquire, log } = provider(() => Effect.succeed({ lives: minute }))
+      yield* Effect.gen(function* () {
+        const { rejected } = yield* Credential.Credential
+        const old = yield* token
+        yield* rejected(Redacted.make(old))
+        assert.strictEqual(yield* token, "token-2")
+        yield* rejected(Redacted.make(old))
+        assert.strictEqual(yield* token, "token-2")
+      }).pipe(Effect.provide(Credential.cached(acquire)))
+      assert.strictEqual(log.length, 2)
+    })
+  )
+
+  it.effect("says in the log that a refresh in the background failed, and why", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.map(Logger.logfmtLogger, (line) => void lines.push(line))
+      const { acquire } = provider((n) =>
+        n === 1
+          ? Effect.succeed({ lives: 10 * minute })
+          : n === 2
+            ? Effect.fail(new Credential.CredentialError({ reason: "unavailable", code: "ENOTFOUND" }))
+            : Effect.die(new Error("SECRET"))
+      )
+      yield* Effect.gen(function* () {
+        yield* token
+        yield* TestClock.adjust("8 minutes")
+        yield* token
+        yield* TestClock.adjust("3 seconds")
+        yield* token
+        yield* TestClock.adjust(0)
+      }).pipe(Effect.provide(Credential.cached(acquire)), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+
+      assert.strictEqual(lines.length, 2)
+      assert.match(lines[0] ?? "", /level=WARN .*refresh.*background.*ENOTFOUND/)
+      assert.match(lines[1] ?? "", /level=WARN .*refresh.*background/)
+      assert.notInclude(lines.join(), "SECRET")
+    })
+  )
+
+  it.effect("signs in where the Layer was built: with its services, below none of its callers' spans", () =>
+    Effect.gen(function* () {
+      class Vault extends Context.Tag("test/Vault")<Vault, string>() {}
+      const { layer: tracer, tree } = recorder()
+      const acquire = Effect.map(Vault, (vault) => ({ token: Redacted.make(vault), expiresAt: Infinity })).pipe(
+        Effect.withSpan("sign in")
+      )
+      const seen = yield* token.pipe(
+        Effect.withSpan("attempt"),
+        Effect.provide(Credential.cached(acquire)),
+        Effect.provideService(Vault, "from-the-vault"),
+        Effect.provide(tracer)
+      )
+
+      assert.strictEqual(seen, "from-the-vault")
+      assert.strictEqual(tree(), "attempt ok 0-0\nsign in ok 0-0")
+    })
+  )
+
+  it.effect.each([
+    { token: "", expiresAt: 1e15, code: "bad_token" },
+    { token: "two words\n", expiresAt: 1e15, code: "bad_token" },
+    { token: "token", expiresAt: Number.NaN, code: "bad_expiry" }
+  ])("does not hand out what cannot be sent, or would never end: $code", ({ code, expiresAt, token: value }) =>
+    Effect.gen(function* () {
+      const acquire = Effect.succeed({ token: Redacted.make(value), expiresAt })
+      const error = yield* Effect.flip(token).pipe(Effect.provide(Credential.cached(acquire)))
+
+      assert.deepStrictEqual([error.reason, error.code], ["refused", code])
     })
   )
 
@@ -158,6 +329,35 @@ describe("Credential.cached", () => {
         assert.isFalse(interrupted)
       }).pipe(Effect.provide(Credential.cached(acquire)))
       assert.isTrue(interrupted)
+    })
+  )
+})
+
+describe("Credential.effect", () => {
+  it.effect("may need services, and runs below the attempt that needs the token", () =>
+    Effect.gen(function* () {
+      class Vault extends Context.Tag("test/Vault")<Vault, string>() {}
+      const { layer: tracer, tree } = recorder()
+      const fromVault = Effect.map(Vault, Redacted.make).pipe(Effect.withSpan("read"))
+      const seen = yield* token.pipe(
+        Effect.withSpan("attempt"),
+        Effect.provide(Credential.effect(fromVault)),
+        Effect.provideService(Vault, "from-the-vault"),
+        Effect.withSpan("main"),
+        Effect.provide(tracer)
+      )
+
+      assert.strictEqual(seen, "from-the-vault")
+      assert.strictEqual(tree(), "main ok 0-0\n  attempt ok 0-0\n    read ok 0-0")
+    })
+  )
+
+  it.effect("fails with what cannot be sent", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(token).pipe(
+        Effect.provide(Credential.effect(Effect.succeed(Redacted.make("token\n"))))
+      )
+      assert.deepStrictEqual([error.reason, error.code], ["refused", "bad_token"])
     })
   )
 })
@@ -186,8 +386,8 @@ describe("a deployment with a credential", () => {
       assert.deepStrictEqual(
         sent.map(({ headers }) => [headers["authorization"], headers["api-key"]]),
         [
-          ["Bearer token 1", undefined],
-          ["Bearer token 1", undefined]
+          ["Bearer token-1", undefined],
+          ["Bearer token-1", undefined]
         ]
       )
       assert.strictEqual(log.length, 1)
@@ -206,7 +406,7 @@ describe("a deployment with a credential", () => {
 
       assert.deepStrictEqual(
         sent.map(({ headers }) => headers["authorization"]),
-        ["Bearer token 1", "Bearer token 2"]
+        ["Bearer token-1", "Bearer token-2"]
       )
       assert.strictEqual(log.length, 2)
     })
@@ -286,14 +486,14 @@ describe("Entra", () => {
         getToken: (scope) => {
           asked.push(scope)
           return Promise.resolve({
-            token: `jwt ${asked.length}`,
+            token: `jwt-${asked.length}`,
             expiresOnTimestamp: 60 * minute,
             refreshAfterTimestamp: 30 * minute
           })
         }
       }
       yield* Effect.gen(function* () {
-        assert.strictEqual(yield* token, "jwt 1")
+        assert.strictEqual(yield* token, "jwt-1")
         yield* TestClock.adjust("30 minutes")
         yield* token
         yield* TestClock.adjust(0)
@@ -308,11 +508,67 @@ describe("Entra", () => {
     })
   )
 
+  it.effect("asks for tokens of several scopes, and refreshes and gives up as told", () =>
+    Effect.gen(function* () {
+      const asked: Array<unknown> = []
+      const credential: Entra.TokenCredential = {
+        getToken: (scope) => {
+          asked.push(scope)
+          return asked.length < 3
+            ? Promise.resolve({ token: "jwt", expiresOnTimestamp: asked.length * 60 * minute })
+            : new Promise(() => {})
+        }
+      }
+      yield* Effect.gen(function* () {
+        yield* token
+        yield* TestClock.adjust("50 minutes")
+        yield* token
+        yield* Effect.promise(() => Promise.resolve())
+        assert.strictEqual(asked.length, 2)
+        yield* TestClock.adjust("70 minutes")
+        const fiber = yield* Effect.fork(Effect.timed(Effect.flip(token)))
+        yield* TestClock.adjust("1 minute")
+        const [took, error] = yield* Fiber.join(fiber)
+        assert.deepStrictEqual([Duration.toMillis(took), error.code], [5000, "timeout"])
+      }).pipe(
+        Effect.provide(
+          Entra.layer(credential, {
+            scope: ["a/.default", "b/.default"],
+            refreshAhead: "10 minutes",
+            timeout: "5 seconds"
+          })
+        )
+      )
+
+      assert.deepStrictEqual(asked[0], ["a/.default", "b/.default"])
+    })
+  )
+
+  it.effect.each([
+    [undefined, "no_token"],
+    [null, "no_token"],
+    [{}, "bad_token"],
+    [{ token: "", expiresOnTimestamp: 1e15 }, "bad_token"],
+    [{ token: "jwt\n", expiresOnTimestamp: 1e15 }, "bad_token"],
+    [{ token: "jwt", expiresOnTimestamp: Number.NaN }, "bad_expiry"],
+    [{ token: "jwt" }, "bad_expiry"]
+  ] as const)("takes no %j for a token", ([answer, code]) =>
+    Effect.gen(function* () {
+      // As a program without types may answer.
+      const getToken = () => Promise.resolve(answer as never)
+      const error = yield* Effect.flip(token).pipe(Effect.provide(Entra.layer({ getToken })))
+
+      assert.deepStrictEqual([error.reason, error.code], ["refused", code])
+    })
+  )
+
   it.effect("tells an identity that is turned down from a provider that is out of reach", () =>
     Effect.gen(function* () {
       for (const [result, reason] of [
         [Promise.reject(named("AuthenticationError", { statusCode: 400 })), "refused"],
         [Promise.reject(named("AuthenticationError", { statusCode: 503 })), "unavailable"],
+        [Promise.reject(named("AuthenticationError", { statusCode: 408 })), "unavailable"],
+        [Promise.reject(named("AuthenticationError", { statusCode: 429 })), "unavailable"],
         [Promise.reject(named("AuthenticationRequiredError")), "refused"],
         [
           Promise.reject(Object.assign(named("AuthenticationRequiredError"), { message: "network_error: SECRET" })),
