@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Env } from "../packages/cli/test/support/process.js"
 import { run, start } from "../packages/cli/test/support/process.js"
+import manifest from "../packages/cli/package.json" with { type: "json" }
 import { deadPort, json, standIn } from "../packages/cli/test/support/server.js"
 
 const usage = { prompt_tokens: 3, completion_tokens: 5, total_tokens: 8, prompt_tokens_details: { cached_tokens: 0 } }
@@ -351,7 +352,7 @@ describe.concurrent("the command line of spillway", slow, () => {
     Effect.gen(function* () {
       const [version, help] = yield* Effect.all([run(["--version"]), run(["--help"])], { concurrency: "unbounded" })
 
-      assert.deepStrictEqual(version, { code: 0, stdout: "0.1.0\n", stderr: "" })
+      assert.deepStrictEqual(version, { code: 0, stdout: `${manifest.version}\n`, stderr: "" })
       assert.deepStrictEqual([help.code, help.stderr], [0, ""])
       for (const command of [
         "demo [--json] [--trace]",

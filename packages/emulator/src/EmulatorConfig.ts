@@ -74,7 +74,7 @@ const common = {
   /** How many tokens the content filter vets together: the length of a burst. Defaults to 16. */
   burstTokens: optional(PositiveInt),
   /**
-   * How a streamed response of the Responses API is throttled: inside a stream of status 200, in one of the orders of {@link InStreamThrottle}, or with a real
+   * How a streamed response of the Responses API is throttled: inside a stream of status 200, in one of the orders of `InStreamThrottle`, or with a real
    * 429 (`status`). Defaults to `failedThenError`.
    */
   responsesThrottle: optional(
@@ -207,7 +207,7 @@ export const EmulatorConfig = Schema.Struct({
   seed: optional(Schema.Union(Schema.String, Schema.Number)),
   /** The longest body that is taken, in bytes; longer ones are refused with 413. Defaults to 16 MiB. */
   maxBodyBytes: optional(PositiveInt),
-  /** How many requests are kept for {@link Emulator.Service.requests}, the newest ones. Defaults to 10 000. */
+  /** How many requests are kept for `Emulator.Service.requests`, the newest ones. Defaults to 10 000. */
   recordedRequests: optional(PositiveInt),
   /**
    * What `x-ms-spillover-error` means: the status of the provisioned deployment, on every reply that spilled over (`current`, the docs since June 2026),

@@ -37,7 +37,7 @@ export interface Failure {
 export type Order = "failedThenError" | "createdThenErrorThenFailed" | "errorAtOne" | "errorAtTwo" | "failedAlone"
 
 /**
- * A throttle as {@link Script.stream} takes it.
+ * A throttle as `Script.stream` takes it.
  *
  * @since 0.1.0
  * @category models

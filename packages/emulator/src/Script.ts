@@ -181,7 +181,7 @@ export const throttled = (options: Timing & ErrorReply.Hint = {}): Step =>
  * const filtered = Script.error(ErrorReply.contentFiltered, { after: "300 millis" })
  * ```
  *
- * @see {@link reply} for a reply without those headers
+ * @see `Script.reply` for a reply without those headers
  * @since 0.1.0
  * @category steps
  */
@@ -227,7 +227,7 @@ export const reply = (
 
 /**
  * Streams what a test wants, from `after` on, one piece `every` so often, under Azure's usual headers and the content type of server-sent events.
- * `events` are values, written by {@link ServerSentEvent.encode}, one piece each; `chunks` are texts or bytes sent as they stand, so they may end in the
+ * `events` are values, written by `ServerSentEvent.encode`, one piece each; `chunks` are texts or bytes sent as they stand, so they may end in the
  * middle of an event, of a line or of a character, and need not be events at all. Ends as `end` says right after the last piece; defaults to `done`.
  *
  * @example
