@@ -287,10 +287,10 @@ describe("the surface, over the emulator", () => {
     Effect.gen(function* () {
       let n = 0
       const credential = Credential.cached(
-        Effect.sync(() => ({ token: Redacted.make(`token ${++n}`), expiresAt: Number.MAX_SAFE_INTEGER }))
+        Effect.sync(() => ({ token: Redacted.make(`token-${++n}`), expiresAt: Number.MAX_SAFE_INTEGER }))
       )
       const { asked, exit } = yield* over(
-        emulated({ apiKeys: [], entra: { tokens: [{ value: "token 1", expiresAt: 60_000 }, { value: "token 2" }] } }),
+        emulated({ apiKeys: [], entra: { tokens: [{ value: "token-1", expiresAt: 60_000 }, { value: "token-2" }] } }),
         Deployment.standard({ deployment: "gpt-4o", endpoint, credential }),
         Effect.gen(function* () {
           yield* AzureOpenAI.chat({ messages })
