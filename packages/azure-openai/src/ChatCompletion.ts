@@ -86,7 +86,7 @@ export const ToolCallDelta = Schema.Struct(
 )
 
 /**
- * A message of the conversation.
+ * A message of the conversation. What the assistant answered is one, as it came: the `message` of a completion's choice.
  *
  * @since 0.1.0
  * @category schemas
@@ -96,7 +96,7 @@ export const Message = Schema.Struct(
     role: Schema.Literal("system", "developer", "user", "assistant", "tool", "function"),
     content: Schema.optional(Schema.NullOr(Schema.Union(Schema.String, Schema.Array(ContentPart)))),
     /** What the assistant asked for, to be sent back with the results. */
-    tool_calls: Schema.optional(Schema.Array(ToolCall)),
+    tool_calls: Schema.optional(Schema.NullOr(Schema.Array(ToolCall))),
     /** Which tool call a message of role `tool` is the result of. */
     tool_call_id: Schema.optional(Schema.String)
   },
@@ -156,35 +156,38 @@ export const ResponseFormat = Schema.Union(
 
 const atLeast = (minimum: number) => Schema.Int.pipe(Schema.greaterThanOrEqualTo(minimum))
 
+// A parameter that is null is as good as left out, at the service: it decides, not this side.
+const maybe = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optional(Schema.NullOr(schema))
+
 const parameters = {
   messages: Schema.Array(Message).pipe(Schema.minItems(1)),
   /** The most tokens of the answer. Provisioned deployments charge it up front and refund what was not used. */
-  max_tokens: Schema.optional(atLeast(1)),
+  max_tokens: maybe(atLeast(1)),
   /** The same for reasoning models, their reasoning included. */
-  max_completion_tokens: Schema.optional(atLeast(1)),
-  temperature: Schema.optional(Schema.Number.pipe(Schema.between(0, 2))),
-  top_p: Schema.optional(Schema.Number.pipe(Schema.between(0, 1))),
-  n: Schema.optional(atLeast(1)),
-  seed: Schema.optional(Schema.Int),
-  stop: Schema.optional(Schema.NullOr(Schema.Union(Schema.String, Schema.Array(Schema.String)))),
-  frequency_penalty: Schema.optional(Schema.Number.pipe(Schema.between(-2, 2))),
-  presence_penalty: Schema.optional(Schema.Number.pipe(Schema.between(-2, 2))),
-  tools: Schema.optional(Schema.Array(Tool).pipe(Schema.minItems(1))),
+  max_completion_tokens: maybe(atLeast(1)),
+  temperature: maybe(Schema.Number.pipe(Schema.between(0, 2))),
+  top_p: maybe(Schema.Number.pipe(Schema.between(0, 1))),
+  n: maybe(atLeast(1)),
+  seed: maybe(Schema.Int),
+  stop: maybe(Schema.Union(Schema.String, Schema.Array(Schema.String))),
+  frequency_penalty: maybe(Schema.Number.pipe(Schema.between(-2, 2))),
+  presence_penalty: maybe(Schema.Number.pipe(Schema.between(-2, 2))),
+  tools: maybe(Schema.Array(Tool).pipe(Schema.minItems(1))),
   /** `auto`, `none`, `required`, or the one tool to call. */
-  tool_choice: Schema.optional(
+  tool_choice: maybe(
     Schema.Union(Schema.Literal("auto", "none", "required"), Schema.Struct({ type: Schema.String }, open))
   ),
-  parallel_tool_calls: Schema.optional(Schema.Boolean),
-  response_format: Schema.optional(ResponseFormat),
+  parallel_tool_calls: maybe(Schema.Boolean),
+  response_format: maybe(ResponseFormat),
   /** Whether each token comes with its log probability, and with how many of its likeliest alternatives. */
-  logprobs: Schema.optional(Schema.NullOr(Schema.Boolean)),
-  top_logprobs: Schema.optional(Schema.NullOr(Schema.Int.pipe(Schema.between(0, 20)))),
-  logit_bias: Schema.optional(Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.Number }))),
+  logprobs: maybe(Schema.Boolean),
+  top_logprobs: maybe(Schema.Int.pipe(Schema.between(0, 20))),
+  logit_bias: maybe(Schema.Record({ key: Schema.String, value: Schema.Number })),
   /** How long a reasoning model thinks: `none`, `minimal`, `low`, `medium`, `high`, … */
-  reasoning_effort: Schema.optional(Schema.NullOr(Schema.String)),
+  reasoning_effort: maybe(Schema.String),
   /** How wordy the answer is: `low`, `medium`, `high`. */
-  verbosity: Schema.optional(Schema.NullOr(Schema.String)),
-  user: Schema.optional(Schema.String)
+  verbosity: maybe(Schema.String),
+  user: maybe(Schema.String)
 }
 
 /**
@@ -206,7 +209,7 @@ export const ChatRequest = Schema.Struct(
   {
     ...parameters,
     /** A stream is another operation: here it would be a body that is not JSON. */
-    stream: Schema.optional(Schema.Literal(false))
+    stream: maybe(Schema.Literal(false))
   },
   open
 )
@@ -228,10 +231,8 @@ export interface ChatRequest extends Schema.Schema.Type<typeof ChatRequest> {}
 export const ChatStreamRequest = Schema.Struct(
   {
     ...parameters,
-    stream: Schema.optional(Schema.Literal(true)),
-    stream_options: Schema.optional(
-      Schema.NullOr(Schema.Struct({ include_usage: Schema.optional(Schema.Boolean) }, open))
-    )
+    stream: maybe(Schema.Literal(true)),
+    stream_options: maybe(Schema.Struct({ include_usage: maybe(Schema.Boolean) }, open))
   },
   open
 )
@@ -298,9 +299,10 @@ export const Choice = Schema.Struct(
     index: Schema.Number,
     /** `stop`, `length`, `content_filter`, `tool_calls`, … */
     finish_reason: Schema.optional(Schema.NullOr(Schema.String)),
+    /** What the assistant said: a {@link Message}, to be sent back as it is. */
     message: Schema.Struct(
       {
-        role: Schema.String,
+        role: Schema.Literal("assistant"),
         content: Schema.optional(Schema.NullOr(Schema.String)),
         refusal: Schema.optional(Schema.NullOr(Schema.String)),
         tool_calls: Schema.optional(Schema.NullOr(Schema.Array(ToolCall)))

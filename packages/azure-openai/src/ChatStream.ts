@@ -172,7 +172,7 @@ export const completion = <E, R>(self: Stream.Stream<ChatChunk, E, R>): Effect.E
       ...(model === undefined ? {} : { model }),
       ...(usage === undefined ? {} : { usage }),
       choices: Array.from(drafts, ([index, draft]) => {
-        const message = { role: "assistant", content: draft.text ?? null, refusal: draft.refusal ?? null }
+        const message = { role: "assistant" as const, content: draft.text ?? null, refusal: draft.refusal ?? null }
         return {
           index,
           finish_reason: draft.finish ?? null,

@@ -41,9 +41,11 @@ const parameters = {
   temperature: Schema.optional(Schema.NullOr(Schema.Number.pipe(Schema.between(0, 2)))),
   top_p: Schema.optional(Schema.NullOr(Schema.Number.pipe(Schema.between(0, 1)))),
   /** Functions run here; web search, file search, code interpreter, … run at the service. */
-  tools: Schema.optional(Schema.Array(Schema.Struct({ type: Schema.String }, open))),
+  tools: Schema.optional(Schema.NullOr(Schema.Array(Schema.Struct({ type: Schema.String }, open)))),
   tool_choice: Schema.optional(
-    Schema.Union(Schema.Literal("auto", "none", "required"), Schema.Struct({ type: Schema.String }, open))
+    Schema.NullOr(
+      Schema.Union(Schema.Literal("auto", "none", "required"), Schema.Struct({ type: Schema.String }, open))
+    )
   ),
   parallel_tool_calls: Schema.optional(Schema.NullOr(Schema.Boolean)),
   reasoning: Schema.optional(
@@ -58,7 +60,11 @@ const parameters = {
     )
   ),
   /** The form of the text: `format` is `text`, `json_object` or a `json_schema`. */
-  text: Schema.optional(Schema.Struct({ format: Schema.optional(Schema.Struct({ type: Schema.String }, open)) }, open)),
+  text: Schema.optional(
+    Schema.NullOr(
+      Schema.Struct({ format: Schema.optional(Schema.NullOr(Schema.Struct({ type: Schema.String }, open))) }, open)
+    )
+  ),
   /** Whether the service keeps the response, by default for 30 days. Defaults to true, at the service. */
   store: Schema.optional(Schema.NullOr(Schema.Boolean)),
   /** Whether the service works on it after the reply; then it is asked for with `getResponse`. */
@@ -66,7 +72,7 @@ const parameters = {
   include: Schema.optional(Schema.NullOr(Schema.Array(Schema.String))),
   metadata: Schema.optional(Schema.NullOr(open)),
   truncation: Schema.optional(Schema.NullOr(Schema.String)),
-  user: Schema.optional(Schema.String)
+  user: Schema.optional(Schema.NullOr(Schema.String))
 }
 
 /**

@@ -21,7 +21,7 @@ type Json = Readonly<Record<string, unknown>>
  */
 export interface StructuredOutput {
   readonly schema: Json
-  /** Whether the model can be held to it: strict mode wants every property required and no others allowed. */
+  /** Whether the model can be held to it: strict mode wants every property required and no others allowed, and knows no tuples. */
   readonly strict: boolean
 }
 
@@ -57,6 +57,17 @@ const clean = (node: unknown): unknown => {
   )
 }
 
+// A reference is a JSON pointer: "/" and "~" in a name are written "~1" and "~0".
+const nameIn = (ref: string): string =>
+  ref
+    .replace(/^#\/\$defs\//, "")
+    .replaceAll("~1", "/")
+    .replaceAll("~0", "~")
+
+// One kind of items: strict mode knows no tuples.
+const isList = ({ additionalItems, items, type }: Json): boolean =>
+  type !== "array" || (additionalItems === undefined && Predicate.isRecord(items))
+
 const isStrict = (node: unknown): boolean => {
   if (Array.isArray(node)) return node.every(isStrict)
   if (!Predicate.isRecord(node)) return true
@@ -68,6 +79,7 @@ const isStrict = (node: unknown): boolean => {
       names.every((name) => Array.isArray(required) && required.includes(name)))
   return (
     closed &&
+    isList(record(node)) &&
     !("oneOf" in node || "allOf" in node || "not" in node) &&
     Object.entries(node).every(([key, value]) =>
       key === "properties" || key === "$defs" ? Object.values(record(value)).every(isStrict) : isStrict(value)
@@ -104,7 +116,7 @@ export const fromSchema = <A, I, R>(schema: Schema.Schema<A, I, R>): Either.Eith
       const definitions = record(root["$defs"])
       const ref = root["$ref"]
       // A class is a reference to itself, which the root may not be.
-      const named = Predicate.isString(ref) ? record(definitions[ref.replace(/^#\/\$defs\//, "")]) : root
+      const named = Predicate.isString(ref) ? record(definitions[nameIn(ref)]) : root
       const object: Json =
         named === root || Object.keys(definitions).length === 0 ? named : { ...named, $defs: definitions }
       return object["type"] === "object"

@@ -65,6 +65,40 @@ describe("StructuredOutput", () => {
     assert.isTrue(output.strict)
   })
 
+  it("finds the root whatever its identifier is", () => {
+    for (const identifier of ["@app/models/Person", "a~b", "50% off", "größe", "$defs"]) {
+      class Named extends Schema.Class<Named>(identifier)({
+        name: Schema.String,
+        friend: Schema.NullOr(Schema.String)
+      }) {}
+      const { schema, strict } = Either.getOrThrow(StructuredOutput.fromSchema(Named))
+
+      assert.deepStrictEqual([schema["type"], schema["required"], strict], ["object", ["name", "friend"], true])
+    }
+  })
+
+  it("is not strict with tuples, which strict mode does not know, but is with arrays that are not empty", () => {
+    const tuples = [
+      Schema.Struct({ a: Schema.Tuple(Schema.String, Schema.Number) }),
+      Schema.Struct({ a: Schema.Tuple([Schema.String], Schema.Number) }),
+      Schema.Struct({ a: Schema.Tuple() }),
+      Schema.Struct({ a: Schema.Struct({ b: Schema.Array(Schema.Tuple(Schema.String, Schema.String)) }) })
+    ]
+    for (const schema of tuples) {
+      assert.isFalse(Either.getOrThrow(StructuredOutput.fromSchema(schema as Schema.Schema.AnyNoContext)).strict)
+    }
+    const output = Either.getOrThrow(
+      StructuredOutput.fromSchema(
+        Schema.Struct({ a: Schema.NonEmptyArray(Schema.String), b: Schema.Array(Schema.Int) })
+      )
+    )
+    assert.isTrue(output.strict)
+    assert.deepStrictEqual((output.schema["properties"] as Record<string, unknown>)["a"], {
+      type: "array",
+      items: { type: "string" }
+    })
+  })
+
   it("refuses what is no object, or has no JSON Schema", () => {
     assert.deepStrictEqual(
       StructuredOutput.fromSchema(Schema.Array(Schema.String)),
