@@ -241,7 +241,7 @@ const beginChat = (
             body: { ...valid, stream: true },
             headers: { accept: "text/event-stream" }
           },
-          protocol: (reply, target) => new ChatProtocol(reply, target)
+          protocol: (reply, target) => new ChatProtocol(reply, target, valid)
         })
     ).pipe(Operation.callScoped(runner, "chat", { [attributes.stream]: true }, { body: request }))
   )
@@ -251,8 +251,10 @@ const beginChat = (
  *
  * Waits and falls back as the deployment's policy says, but only until the first output: text, a tool call, a finish
  * reason. Whatever precedes it (the filter's verdict on the prompt, the role) is held back until then, so one preamble
- * reaches the caller, never two. Once output has begun nothing is asked again: a stream that breaks fails with
- * `StreamBroken`, which holds the text received.
+ * reaches the caller, never two. Once output was handed out nothing is asked again: a stream that breaks fails with
+ * `StreamBroken`, which holds the text received. Where the packet of the first output also brings a throttle or a fault,
+ * nothing of it is handed out, so it is asked again as if there had been no output. The stream ends well at `[DONE]`; where
+ * the connection ends without one, only if every choice has finished, and the usage has come if it was asked for.
  *
  * Nothing is read ahead of the consumer, but for the packet at hand. The connection is closed when the stream is
  * interrupted, or left early; spans end when the stream ends. A request that cannot be right fails with `BadRequest`.

@@ -126,7 +126,7 @@ export interface Tracing {
 export interface Limits {
   /** The most bytes of a request, of a reply, and the most characters of one event of a stream. */
   readonly bodyBytes: number
-  /** From the sending of a request to the first output of its stream. */
+  /** From the sending of a request to the first output of its stream; infinite where the attempt's timeout is all. */
   readonly firstOutput: Duration.Duration
   /** Between two packets of a stream, once output has begun. */
   readonly idle: Duration.Duration

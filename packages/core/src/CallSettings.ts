@@ -26,6 +26,11 @@ export interface Settings {
    * request in flight is cancelled at it. Defaults to none.
    */
   readonly deadline: Option.Option<Duration.Duration>
+  /**
+   * The longest time to a stream's first output, for each attempt, counted from its sending. Defaults to none: the
+   * deployment's own.
+   */
+  readonly firstOutput: Option.Option<Duration.Duration>
   /** Who goes first where calls wait for admission. Defaults to `interactive`. */
   readonly priority: Priority
   /** How much of the time before the deadline is not to be spent on waiting. Defaults to none. */
@@ -58,6 +63,7 @@ export class CallSettings extends Context.Reference<CallSettings>()("@spillway/c
   defaultValue: (): Settings => ({
     maxWait: Option.none(),
     deadline: Option.none(),
+    firstOutput: Option.none(),
     priority: "interactive",
     fallbackReserve: Duration.zero
   })
@@ -119,6 +125,33 @@ export const withDeadline: {
 } = dual(
   2,
   withSetting((deadline: Duration.DurationInput) => ({ deadline: Option.some(Duration.decode(deadline)) }))
+)
+
+/**
+ * Bounds the time to a stream's first output, in every call inside `self`: each attempt for itself, from its sending, waits
+ * not counted. An attempt that has not begun by then is given up, and the policy goes on: to the next deployment, or to the
+ * same one if not even the headers came. It can only shorten what the deployment allows: the smaller of this and its
+ * `firstOutputTimeout` holds. Calls without a stream do not read it; {@link withDeadline} bounds a call as a whole. The
+ * innermost setting wins. Negative durations count as `0`.
+ *
+ * @since 0.1.0
+ * @category settings
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CallSettings } from "@spillway/core"
+ *
+ * const call = Effect.succeed("a stream that has begun")
+ *
+ * export const lively = call.pipe(CallSettings.withFirstOutput("2 seconds"), CallSettings.withDeadline("30 seconds"))
+ * ```
+ */
+export const withFirstOutput: {
+  (firstOutput: Duration.DurationInput): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(self: Effect.Effect<A, E, R>, firstOutput: Duration.DurationInput): Effect.Effect<A, E, R>
+} = dual(
+  2,
+  withSetting((firstOutput: Duration.DurationInput) => ({ firstOutput: Option.some(Duration.decode(firstOutput)) }))
 )
 
 /**
@@ -186,6 +219,7 @@ export const withFallbackReserve: {
  * const settings: CallSettings.Settings = {
  *   maxWait: Option.none(),
  *   deadline: Option.some(Duration.seconds(5)),
+ *   firstOutput: Option.none(),
  *   priority: "interactive",
  *   fallbackReserve: Duration.seconds(3)
  * }

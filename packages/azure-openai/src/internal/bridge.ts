@@ -107,7 +107,7 @@ const tolerant = (protocol: Protocol<unknown>): Protocol<unknown> => ({
     const step = protocol.read(event, now)
     return step._tag === "failed" && step.failure._tag === "Malformed" ? { _tag: "output", value: undefined } : step
   },
-  complete: () => protocol.complete(),
+  complete: (terminated) => protocol.complete(terminated),
   text: () => protocol.text(),
   usage: () => protocol.usage(),
   attributes: () => protocol.attributes()
@@ -232,7 +232,9 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
           request,
           protocol: (reply, target) =>
             tolerant(
-              operation.startsWith("responses") ? new ResponseProtocol(reply, target) : new ChatProtocol(reply, target)
+              operation.startsWith("responses")
+                ? new ResponseProtocol(reply, target)
+                : new ChatProtocol(reply, target, body ?? {})
             )
         }),
         ({ bytes, reply, served }): Outgoing => ({

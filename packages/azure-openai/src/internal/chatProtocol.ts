@@ -9,7 +9,7 @@ import { pathOf } from "./issuePath.js"
 import type * as Sse from "../Sse.js"
 import { attributes } from "../Telemetry.js"
 import type { Protocol, Step } from "./eventStream.js"
-import { holdsError, parseJson } from "./serviceError.js"
+import { codeOf, holdsError, labelOf, parseJson, record } from "./serviceError.js"
 
 const decode = Schema.decodeUnknownEither(ChatChunk)
 
@@ -33,10 +33,18 @@ export class ChatProtocol implements Protocol<ChatChunk> {
   private counted: Usage | undefined
   private readonly finish = new Map<number, string | undefined>()
 
+  private readonly choices: number
+  private readonly counts: boolean
+
+  /** `request` says what is to come: how many choices, and whether their usage. */
   constructor(
     private readonly reply: Failure.Head,
-    private readonly asked: Reply.Asked
-  ) {}
+    private readonly asked: Reply.Asked,
+    request: Readonly<Record<string, unknown>>
+  ) {
+    this.choices = Predicate.isNumber(request["n"]) ? request["n"] : 1
+    this.counts = record(request["stream_options"])["include_usage"] === true
+  }
 
   read(event: Sse.Event, now: number): Step<ChatChunk> {
     if (event.data.trim() === "[DONE]") return { _tag: "done" }
@@ -68,8 +76,10 @@ export class ChatProtocol implements Protocol<ChatChunk> {
     }
   }
 
-  complete(): boolean {
-    return this.finish.size > 0 && [...this.finish.values()].every(Predicate.isNotUndefined)
+  complete(terminated: boolean): boolean {
+    const finished = this.finish.size > 0 && [...this.finish.values()].every(Predicate.isNotUndefined)
+    if (terminated) return finished
+    return finished && this.finish.size >= this.choices && (!this.counts || this.counted !== undefined)
   }
 
   text(): string {
@@ -82,10 +92,12 @@ export class ChatProtocol implements Protocol<ChatChunk> {
 
   attributes(): Record<string, unknown> {
     return {
-      [attributes.responseId]: this.id,
-      [attributes.responseModel]: this.model,
+      [attributes.responseId]: labelOf(this.id),
+      [attributes.responseModel]: labelOf(this.model),
       [attributes.finishReasons]:
-        this.finish.size === 0 ? undefined : [...this.finish.values()].map((finish) => finish ?? "none").join(","),
+        this.finish.size === 0
+          ? undefined
+          : [...this.finish.values()].map((finish) => codeOf(finish) ?? "none").join(","),
       [attributes.inputTokens]: this.counted?.prompt_tokens,
       [attributes.cachedTokens]: this.counted?.prompt_tokens_details?.cached_tokens || undefined,
       [attributes.outputTokens]: this.counted?.completion_tokens

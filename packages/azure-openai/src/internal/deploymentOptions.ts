@@ -33,7 +33,10 @@ export interface Options {
    * minutes, as in the OpenAI SDKs.
    */
   readonly timeout?: Duration.DurationInput | undefined
-  /** The longest time to a stream's first output; then the attempt fails and the policy goes on. Defaults to `timeout`. */
+  /**
+   * The longest time to a stream's first output; then the attempt fails and the policy goes on. Defaults to `timeout`. A
+   * caller may set less for its own calls: `CallSettings.withFirstOutput`.
+   */
   readonly firstOutputTimeout?: Duration.DurationInput | undefined
   /** The longest silence in a stream that has begun; then it fails with `StreamBroken`. Defaults to 5 minutes. */
   readonly idleTimeout?: Duration.DurationInput | undefined

@@ -1,5 +1,6 @@
+import { Deadline } from "@spillway/core"
 import * as Chunk from "effect/Chunk"
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -8,6 +9,9 @@ import * as Stream from "effect/Stream"
 import * as Failure from "../Failure.js"
 import * as Sse from "../Sse.js"
 import type { Limits, Opened } from "../Target.js"
+import { requestIdOf } from "./serviceError.js"
+import type { Cut } from "./watchdog.js"
+import { Watchdog } from "./watchdog.js"
 
 /**
  * What one event is to a stream: part of the preamble, which is held back until output begins; output; the last event; or
@@ -27,8 +31,8 @@ export type Step<A> =
  */
 export interface Protocol<A> {
   readonly read: (event: Sse.Event, now: number) => Step<A>
-  /** Whether the stream may end here without a terminator. */
-  readonly complete: () => boolean
+  /** Whether the answer may end here: after its terminator, or without one, when nothing that was asked for may be missing. */
+  readonly complete: (terminated: boolean) => boolean
   /** The text of the answer so far. */
   readonly text: () => string
   /** What the service says the request took, once it has. */
@@ -41,6 +45,10 @@ type Ending = { readonly _tag: "complete" } | { readonly _tag: "failed"; readonl
 
 const complete: Ending = { _tag: "complete" }
 
+// How long a stream that is over may take to say why it failed, or to end: reading to its end lets the connection be used
+// again.
+const patience = 250_000_000n
+
 /** Events of a stream as they come out of its bytes: plain state, no effects. @internal */
 export class Reader<A> {
   /** Read, and not yet taken. */
@@ -48,12 +56,13 @@ export class Reader<A> {
   /** How many were taken. */
   taken = 0
   private readonly parser: Sse.Parser
-  private failing: Failure.Failure | undefined
+  private failing: { readonly failure: Failure.Failure; readonly until: bigint } | undefined
   private began = false
+  private held = 0
   private ending: Ending | undefined
 
   constructor(
-    private readonly reply: Pick<Opened, "status" | "headers">,
+    private readonly reply: Failure.Head,
     private readonly protocol: Protocol<A>,
     private readonly limit: number
   ) {
@@ -70,6 +79,11 @@ export class Reader<A> {
     return this.ending
   }
 
+  /** Where it has failed without a reason: the instant until which one may come. */
+  get reasonUntil(): bigint | undefined {
+    return this.failing?.until
+  }
+
   take(): ReadonlyArray<A> {
     const taken = this.ready
     this.ready = []
@@ -77,29 +91,42 @@ export class Reader<A> {
     return taken
   }
 
-  feed(bytes: Uint8Array, now: number): void {
+  feed(bytes: Uint8Array, clock: Clock.Clock): void {
+    const now = clock.unsafeCurrentTimeMillis()
     for (const event of this.parser.feed(bytes)) {
       if (this.ending !== undefined) return
-      this.step(this.protocol.read(event, now))
+      this.step(this.protocol.read(event, now), clock)
     }
-    if (this.parser.overflown()) this.fail(Failure.tooLarge(this.reply, this.limit))
+    // What is held back counts as well: a preamble must not fill the memory.
+    this.held = this.began ? 0 : this.held + bytes.length
+    if (this.parser.overflown() || this.held > this.limit) this.fail(Failure.tooLarge(this.reply, this.limit))
   }
 
   /** No more bytes. */
   end(): void {
-    if (this.failing !== undefined) this.fail(this.failing)
-    else if (this.protocol.complete()) this.ending ??= complete
-    else this.fail(Failure.endedEarly(this.reply))
+    this.lost(Failure.endedEarly(this.reply))
   }
 
-  fail(failure: Failure.Failure): void {
-    this.ending ??= { _tag: "failed", failure: this.failing ?? failure }
+  /** No more bytes, because of a failure: of no matter where the answer was complete without them. */
+  lost(failure: Failure.Failure): void {
+    if (this.failing === undefined && this.protocol.complete(false)) this.ending ??= complete
+    else this.fail(failure)
   }
 
-  private step(step: Step<A>): void {
+  /** Given up here. The reply is known, so its id is too. */
+  cut(cut: Cut): void {
+    const { headers, status } = this.reply
+    this.lost({ ...Failure.cutOff(cut, {}), status, requestId: requestIdOf(headers) })
+  }
+
+  private fail(failure: Failure.Failure): void {
+    this.ending ??= { _tag: "failed", failure: this.failing?.failure ?? failure }
+  }
+
+  private step(step: Step<A>, clock: Clock.Clock): void {
     // The event after a failure without a reason is either that reason, or nothing that could mend it.
     if (this.failing !== undefined) {
-      this.ending = { _tag: "failed", failure: step._tag === "failed" ? step.failure : this.failing }
+      this.ending = { _tag: "failed", failure: step._tag === "failed" ? step.failure : this.failing.failure }
       return
     }
     switch (step._tag) {
@@ -116,15 +143,11 @@ export class Reader<A> {
         this.ending = complete
         return
       case "done":
-        if (this.protocol.complete()) {
-          this.began = true
-          this.ending = complete
-        } else {
-          this.fail(Failure.endedEarly(this.reply))
-        }
+        if (this.protocol.complete(true)) this.ending = complete
+        else this.fail(Failure.endedEarly(this.reply))
         return
       case "failing":
-        this.failing = step.failure
+        this.failing = { failure: step.failure, until: clock.unsafeCurrentTimeNanos() + patience }
         return
       case "failed":
         this.fail(step.failure)
@@ -138,16 +161,23 @@ export type Pull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Failure.
 const isEventStream = (reply: Opened): boolean =>
   /^text\/event-stream\b/i.test(reply.headers["content-type"] ?? "text/event-stream")
 
+// Another deployment, or this one a moment later, may do better.
+const isMendable = ({ _tag }: Failure.Failure): boolean => _tag === "RateLimited" || _tag === "Unavailable"
+
 /**
  * Reads a reply up to its first output. Fails where it ends, or fails, before that: nothing of it was seen by anyone yet.
- * `raw` are the bytes read so far. What it reads from is released with the enended Scope.
+ * Nor was it where the packet that its output began with also brought a failure; so that fails too, where asking again could
+ * mend it and the request is not `once`.
+ *
+ * What it reads from is released with the enclosing Scope.
  *
  * @internal
  */
 export const open = <A>(
   reply: Opened,
   protocol: Protocol<A>,
-  limits: Limits
+  limits: Limits,
+  once: boolean
 ): Effect.Effect<Begun<A>, Failure.Failure, Scope.Scope> =>
   Effect.gen(function* () {
     if (!isEventStream(reply)) return yield* Effect.fail(Failure.brokenBody(reply))
@@ -155,37 +185,67 @@ export const open = <A>(
     const pull = yield* Stream.toPull(reply.body)
     const raw: Array<Uint8Array> = []
     while (!reader.output && reader.ended === undefined) {
-      raw.push(...(yield* advance(reader, pull)))
+      raw.push(...(yield* untilReason(reader, advance(reader, pull))))
     }
-    if (!reader.output && reader.ended?._tag === "failed") return yield* Effect.fail(reader.ended.failure)
-    return { reader, pull, raw }
+    if (reader.ended?._tag === "failed") {
+      const { failure } = reader.ended
+      if (!reader.output || (!once && isMendable(failure))) return yield* Effect.fail(failure)
+    }
+    return new Begun(reader, pull, raw)
   })
+
+const nothing: Chunk.Chunk<Uint8Array> = Chunk.empty()
 
 // Feeds the next packet to the reader. Never fails: how it went is in the reader.
-const advance = <A>(reader: Reader<A>, pull: Pull): Effect.Effect<Iterable<Uint8Array>> =>
-  Effect.matchEffect(pull, {
-    onFailure: (end) =>
-      Effect.sync(() => {
-        Option.match(end, { onNone: () => reader.end(), onSome: (failure) => reader.fail(failure) })
-        return Chunk.empty<Uint8Array>()
-      }),
-    onSuccess: (packets) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        for (const bytes of packets) reader.feed(bytes, now)
+const advance = <A>(reader: Reader<A>, pull: Pull): Effect.Effect<Chunk.Chunk<Uint8Array>> =>
+  Effect.clockWith((clock) =>
+    Effect.match(pull, {
+      onFailure: (end) => {
+        Option.match(end, { onNone: () => reader.end(), onSome: (failure) => reader.lost(failure) })
+        return nothing
+      },
+      onSuccess: (packets) => {
+        for (const bytes of packets) reader.feed(bytes, clock)
         return packets
+      }
+    })
+  )
+
+// A stream that failed without a reason may be left open by the service.
+const untilReason = <A>(
+  reader: Reader<A>,
+  next: Effect.Effect<Chunk.Chunk<Uint8Array>>
+): Effect.Effect<Chunk.Chunk<Uint8Array>> => {
+  const { reasonUntil } = reader
+  if (reasonUntil === undefined) return next
+  return Deadline.failAt(next, reasonUntil, () => "timeout" as const).pipe(
+    Effect.catchAll((cut) =>
+      Effect.sync(() => {
+        reader.cut(cut)
+        return nothing
       })
+    )
+  )
+}
+
+/** A stream that has begun. It can be read once, as events or as bytes. @internal */
+export class Begun<A> {
+  private read = false
+
+  constructor(
+    readonly reader: Reader<A>,
+    readonly pull: Pull,
+    private raw: ReadonlyArray<Uint8Array>
+  ) {}
+
+  /** The bytes that were read to begin it. A second time it is a mistake in the program: there is nothing left to give. */
+  readonly claim: Effect.Effect<ReadonlyArray<Uint8Array>> = Effect.suspend(() => {
+    if (this.read) return Effect.dieMessage("a stream that has begun can be run once, and was run twice")
+    this.read = true
+    const { raw } = this
+    this.raw = []
+    return Effect.succeed(raw)
   })
-
-// After the last event the body usually ends at once: reading to its end lets the connection be used again.
-const drainTime = Duration.millis(250)
-
-const drain = (pull: Pull): Effect.Effect<void> => Effect.forever(pull).pipe(Effect.timeout(drainTime), Effect.ignore)
-
-/** A stream that has begun. @internal */
-export interface Begun<A> {
-  readonly reader: Reader<A>
-  readonly pull: Pull
-  readonly raw: ReadonlyArray<Uint8Array>
 }
 
 /** @internal */
@@ -195,37 +255,32 @@ export interface Options<E> {
   readonly onBroken: (failure: Failure.Failure) => Effect.Effect<never, E>
 }
 
-// Feeds the next packet, unless the stream is silent for too long or the deadline comes first.
-const patient = <A, E>(
+type Next = Effect.Effect<Chunk.Chunk<Uint8Array>>
+
+// The next packet, as often as it is run, unless the stream is silent for too long or the deadline comes first.
+const reading = <A, E>(
   { pull, reader }: Begun<A>,
   { deadline, limits }: Options<E>
-): Effect.Effect<Iterable<Uint8Array>> =>
-  Effect.flatMap(Clock.currentTimeNanos, (now) => {
-    const left = Option.map(deadline, (instant) => Duration.nanos(instant > now ? instant - now : 0n))
-    const [cut, limit] =
-      Option.isSome(left) && Duration.lessThanOrEqualTo(left.value, limits.idle)
-        ? (["deadline", left.value] as const)
-        : (["timeout", limits.idle] as const)
-    const next = advance(reader, pull)
-    if (!Duration.isFinite(limit)) return next
-    return Effect.flatMap(Effect.timeoutOption(next, limit), (packets) =>
-      Option.isSome(packets)
-        ? Effect.succeed(packets.value)
-        : Effect.sync(() => {
-            reader.fail(Failure.cutOff(cut, {}))
-            return Chunk.empty<Uint8Array>()
-          })
-    )
-  })
+): Effect.Effect<Next, never, Scope.Scope> => {
+  const watchdog = new Watchdog(Option.getOrUndefined(Duration.toNanos(limits.idle)), Option.getOrUndefined(deadline))
+  const onCut = (cut: Cut) => {
+    reader.cut(cut)
+    return nothing
+  }
+  const next = watchdog.run(advance(reader, pull), onCut)
+  return Effect.as(
+    watchdog.start,
+    Effect.suspend(() => untilReason(reader, next))
+  )
+}
 
-const ended = <A, E>(
-  { pull }: Begun<A>,
-  ending: Ending,
-  { onBroken }: Options<E>
-): Effect.Effect<never, Option.Option<E>> =>
-  ending._tag === "complete"
-    ? Effect.zipRight(drain(pull), Effect.fail(Option.none()))
-    : Effect.mapError(onBroken(ending.failure), Option.some)
+const broken = <A, E>(failure: Failure.Failure, { onBroken }: Options<E>): Effect.Effect<A, Option.Option<E>> =>
+  Effect.mapError(onBroken(failure), Option.some)
+
+const drain = (pull: Pull): Effect.Effect<void> =>
+  Effect.clockWith((clock) =>
+    Effect.ignore(Deadline.failAt(Effect.forever(pull), clock.unsafeCurrentTimeNanos() + patience, () => Option.none()))
+  )
 
 /**
  * The events of a stream that has begun, from the preamble on. Reads no further than it is pulled. Ends with `onBroken` of
@@ -233,34 +288,61 @@ const ended = <A, E>(
  *
  * @internal
  */
-export const events = <A, E>(begun: Begun<A>, options: Options<E>): Stream.Stream<A, E> => {
-  const { reader } = begun
-  const next: Effect.Effect<Chunk.Chunk<A>, Option.Option<E>> = Effect.suspend(() => {
-    const ready = reader.take()
-    if (ready.length > 0) return Effect.succeed(Chunk.unsafeFromArray(ready))
-    return reader.ended === undefined
-      ? Effect.zipRight(patient(begun, options), next)
-      : ended(begun, reader.ended, options)
-  })
-  return Stream.repeatEffectChunkOption(next)
-}
+export const events = <A, E>(begun: Begun<A>, options: Options<E>): Stream.Stream<A, E> =>
+  Stream.unwrapScoped(
+    Effect.map(Effect.zipRight(begun.claim, reading(begun, options)), (read) => {
+      const { pull, reader } = begun
+      const next: Effect.Effect<Chunk.Chunk<A>, Option.Option<E>> = Effect.suspend(() => {
+        const ready = reader.take()
+        if (ready.length > 0) return Effect.succeed(Chunk.unsafeFromArray(ready))
+        const { ended } = reader
+        if (ended === undefined) return Effect.zipRight(read, next)
+        return ended._tag === "failed"
+          ? broken(ended.failure, options)
+          : Effect.zipRight(drain(pull), Effect.fail(Option.none()))
+      })
+      return Stream.repeatEffectChunkOption(next)
+    })
+  )
+
+// What comes after the last event, such as a comment. However it ends, nothing that was asked for is missing.
+const trailing = (pull: Pull): Stream.Stream<Uint8Array> =>
+  Stream.unwrap(
+    Effect.clockWith((clock) => {
+      const until = clock.unsafeCurrentTimeNanos() + patience
+      const next = Effect.suspend(() =>
+        clock.unsafeCurrentTimeNanos() >= until
+          ? Effect.fail(Option.none())
+          : Effect.mapError(
+              Deadline.failAt(pull, until, () => Option.none()),
+              () => Option.none()
+            )
+      )
+      return Effect.succeed(Stream.repeatEffectChunkOption(next))
+    })
+  )
 
 /**
- * The bytes of a stream that has begun, from the first on, as they came; they are still read for how it ends. Otherwise as
- * {@link events}.
+ * The bytes of a stream that has begun, from the first to the last, as they came; they are still read for how it ends.
+ * Otherwise as {@link events}.
  *
  * @internal
  */
-export const bytes = <A, E>(begun: Begun<A>, options: Options<E>): Stream.Stream<Uint8Array, E> => {
-  const { raw, reader } = begun
-  const next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<E>> = Effect.suspend(() => {
-    reader.take()
-    return reader.ended === undefined
-      ? Effect.flatMap(patient(begun, options), (packets) => {
-          const chunk = Chunk.fromIterable(packets)
-          return Chunk.isEmpty(chunk) ? next : Effect.succeed(chunk)
-        })
-      : ended(begun, reader.ended, options)
-  })
-  return Stream.concat(Stream.fromIterable(raw), Stream.repeatEffectChunkOption(next))
-}
+export const bytes = <A, E>(begun: Begun<A>, options: Options<E>): Stream.Stream<Uint8Array, E> =>
+  Stream.unwrapScoped(
+    Effect.zipWith(begun.claim, reading(begun, options), (raw, read) => {
+      const { pull, reader } = begun
+      const next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<E>> = Effect.suspend(() => {
+        reader.take()
+        const { ended } = reader
+        if (ended === undefined) {
+          return Effect.flatMap(read, (packets) => (Chunk.isEmpty(packets) ? next : Effect.succeed(packets)))
+        }
+        return ended._tag === "failed" ? broken(ended.failure, options) : Effect.fail(Option.none())
+      })
+      return Stream.fromIterable(raw).pipe(
+        Stream.concat(Stream.repeatEffectChunkOption(next)),
+        Stream.concat(trailing(pull))
+      )
+    })
+  )

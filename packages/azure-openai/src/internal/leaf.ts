@@ -41,7 +41,7 @@ export const make = (
         headers: headersOf(options),
         limits: {
           bodyBytes: options.bodyLimit ?? 64 * 1024 * 1024,
-          firstOutput: Duration.decode(options.firstOutputTimeout ?? timeout),
+          firstOutput: Duration.decode(options.firstOutputTimeout ?? Duration.infinity),
           idle: Duration.decode(options.idleTimeout ?? "5 minutes")
         },
         tracing: {

@@ -1,5 +1,6 @@
-import { Call, Telemetry } from "@spillway/core"
+import { Call, CallSettings, Deadline, Telemetry } from "@spillway/core"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FiberRef from "effect/FiberRef"
@@ -107,6 +108,24 @@ export interface Begun<A> {
   readonly reply: Opened
 }
 
+// The attempt's own timeout, which comes later or is the only one, is the runner's.
+const inTime =
+  (target: Target, call: Call.Service) =>
+  <A, R>(attempt: Effect.Effect<A, Failure.Failure, R>): Effect.Effect<A, Failure.Failure, R> =>
+    Effect.flatMap(CallSettings.CallSettings, ({ firstOutput }) => {
+      const limit = Duration.min(
+        target.limits.firstOutput,
+        Option.getOrElse(firstOutput, () => Duration.infinity)
+      )
+      return Option.match(Duration.toNanos(limit), {
+        onNone: () => attempt,
+        onSome: (nanos) =>
+          Effect.flatMap(Clock.currentTimeNanos, (now) =>
+            Deadline.failAt(attempt, now + nanos, () => Failure.cutOff("timeout", call.reply))
+          )
+      })
+    })
+
 /**
  * Sends until a stream's output begins, as the policy says. The span and the connection of the attempt that answers last
  * until the enclosing Scope closes.
@@ -129,12 +148,10 @@ export const begin = <A>(
       Effect.gen(function* () {
         const reply = yield* target.open(options.request)
         const protocol = options.protocol(reply, target)
-        const begun = yield* EventStream.open(reply, protocol, target.limits)
+        const begun = yield* EventStream.open(reply, protocol, target.limits, call.once)
         const span = yield* Effect.option(Effect.currentSpan)
         return { begun, protocol, reply, span, target }
-      }).pipe(
-        Effect.timeoutFail({ duration: target.limits.firstOutput, onTimeout: () => Failure.cutOff("timeout", {}) })
-      )
+      }).pipe(inTime(target, call))
     )
     const [now, wanted, tags] = yield* Effect.all([
       Clock.currentTimeNanos,
