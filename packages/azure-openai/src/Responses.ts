@@ -205,9 +205,11 @@ const event = <Type extends string, Fields extends Schema.Struct.Fields>(type: T
   Schema.Struct({ type: Schema.Literal(type), ...sequence, ...fields }, open)
 
 const whole = { response: Response }
-const item = { output_index: Schema.Number, item: Item }
-const part = { item_id: Schema.String, output_index: Schema.Number, content_index: Schema.Number }
-const call = { item_id: Schema.String, output_index: Schema.Number }
+// Where a piece belongs is told by newer and older services in more ways than one; nothing here depends on it.
+const place = { item_id: Schema.optional(Schema.String), output_index: Schema.optional(Schema.Number) }
+const item = { output_index: place.output_index, item: Item }
+const part = { ...place, content_index: Schema.optional(Schema.Number) }
+const call = place
 
 const Known = Schema.Union(
   event("response.created", whole),
