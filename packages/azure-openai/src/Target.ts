@@ -4,15 +4,14 @@
  * @since 0.1.0
  */
 import type { Attempt } from "@spillway/core"
-import { Call } from "@spillway/core"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import { Call, Deadline } from "@spillway/core"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
+import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -41,13 +40,13 @@ export interface Request {
 }
 
 /**
- * A successful reply whose body is still to come. Read one of `text` and `body`, once.
+ * A successful reply whose body is still to come.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Opened extends Failure.Head {
-  readonly text: Effect.Effect<string, Failure.Failure>
+  /** To be read once. */
   readonly body: Stream.Stream<Uint8Array, Failure.Failure>
 }
 
@@ -65,13 +64,15 @@ export interface Target {
   readonly resource: string
   /** The responses it made, as far as it remembers. */
   readonly responses: Responses
-  /** Sends a request. The connection is given back when the enclosing Scope, the attempt's, closes. */
-  readonly open: (request: Request) => Effect.Effect<Opened, Failure.Failure, Call.Call | Scope.Scope>
-  /** Posts a JSON body and reads the whole reply. */
+  /** Sends a request and reads the whole reply. */
+  readonly send: (request: Request) => Effect.Effect<Failure.RawReply, Failure.Failure, Call.Call>
+  /** {@link send}, for a body of JSON. */
   readonly post: (
     operation: string,
     body: Readonly<Record<string, unknown>>
-  ) => Effect.Effect<Failure.RawReply, Failure.Failure, Call.Call | Scope.Scope>
+  ) => Effect.Effect<Failure.RawReply, Failure.Failure, Call.Call>
+  /** Sends a request, for a reply that comes in pieces. The connection is given back when the attempt's Scope closes. */
+  readonly open: (request: Request) => Effect.Effect<Opened, Failure.Failure, Call.Call | Scope.Scope>
   readonly limits: Limits
 }
 
@@ -152,36 +153,20 @@ export interface Options {
   readonly tracing: Tracing
 }
 
-// A redirect would carry the key to another host, so none is followed.
-const prepare = (
-  client: HttpClient.HttpClient,
-  tracing: Tracing
-): HttpClient.HttpClient.With<HttpClientError, Scope.Scope> =>
-  HttpSpans.guard(client, tracing).pipe(
-    HttpClient.transformResponse(
-      Effect.mapInputContext((context: Context.Context<never>) =>
-        Context.add(context, FetchHttpClient.RequestInit, {
-          ...Context.getOrElse(context, FetchHttpClient.RequestInit, () => ({})),
-          redirect: "manual"
-        })
-      )
-    ),
-    HttpClient.withScope
-  )
-
 type HttpClientError = Parameters<typeof Failure.fromTransport>[0]
+
+type Response = HttpClientResponse.HttpClientResponse
 
 // What services say about a refusal takes a few hundred bytes.
 const longestRefusal = 256 * 1024
 
-// A reply without a length is read piece by piece, so that the limit holds while it comes in.
-const readText = (
-  response: HttpClientResponse.HttpClientResponse,
-  limit: number
-): Effect.Effect<string, HttpClientError | "too large"> => {
-  const length = Number(response.headers["content-length"] ?? Number.NaN)
+// A length of encoded bytes says nothing of the text. Without one, a reply is read piece by piece, so that the limit holds
+// while it comes in.
+const readText = (response: Response, limit: number): Effect.Effect<string, HttpClientError | "too large"> => {
+  const { headers } = response
+  const length = Number(headers["content-length"] ?? Number.NaN)
   if (length > limit) return Effect.fail("too large")
-  if (length <= limit) return response.text
+  if (length <= limit && headers["content-encoding"] === undefined) return response.text
   return Effect.suspend(() => {
     const decoder = new TextDecoder()
     let size = 0
@@ -198,6 +183,24 @@ const readText = (
   })
 }
 
+// A client closes the connection of a body whose reading is interrupted.
+const discard = (response: Response): Effect.Effect<void> =>
+  Effect.suspend(() => Effect.ignore(Deadline.failAt(Stream.runDrain(response.stream), 0n, () => undefined)))
+
+const textOrDiscard = (response: Response, limit: number) =>
+  Effect.tapError(readText(response, limit), (error) => (error === "too large" ? discard(response) : Effect.void))
+
+const annotate = (key: string, value: unknown): Effect.Effect<void> =>
+  Effect.withFiberRuntime(({ currentSpan }) => {
+    if (currentSpan?._tag === "Span") currentSpan.attribute(key, value)
+    return Effect.void
+  })
+
+interface SignedIn {
+  readonly headers: Readonly<Record<string, string>>
+  readonly rejected: Effect.Effect<void>
+}
+
 /**
  * A target that sends through `client`, with the client's own span switched off unless asked for (the attempt's span
  * stands for it) and redirects not followed.
@@ -207,7 +210,8 @@ const readText = (
  */
 export const make = (options: Options, httpClient: HttpClient.HttpClient): Target => {
   const { deployment, kind, limits, model } = options
-  const client = prepare(httpClient, options.tracing)
+  const client = HttpSpans.guard(httpClient, options.tracing)
+  const scoped = HttpClient.withScope(client)
   const encoder = new TextEncoder()
 
   const encode = (body: Readonly<Record<string, unknown>>) =>
@@ -220,7 +224,7 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
     )
 
   const { credential } = options
-  const signIn = Redacted.isRedacted(credential)
+  const signIn: Effect.Effect<SignedIn, Failure.Failure> = Redacted.isRedacted(credential)
     ? Effect.succeed({ headers: { "api-key": Redacted.value(credential) }, rejected: Effect.void })
     : Effect.mapBoth(credential.token, {
         onFailure: Failure.fromCredential,
@@ -230,7 +234,33 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
         })
       })
 
-  const open: Target["open"] = (request) =>
+  // The hint counts from here. The status has decided already, but for a 400: its body is not waited for.
+  const refusal = (
+    response: Response,
+    spilled: boolean,
+    { rejected }: SignedIn
+  ): Effect.Effect<never, Failure.Failure> =>
+    Effect.gen(function* () {
+      const { headers, status } = response
+      const clock = yield* Effect.clock
+      const now = clock.unsafeCurrentTimeMillis()
+      const patience = status === 400 ? 5_000_000_000n : 500_000_000n
+      const text = yield* textOrDiscard(response, longestRefusal).pipe(
+        Deadline.failAt(clock.unsafeCurrentTimeNanos() + patience, () => "too late" as const),
+        Effect.orElseSucceed(() => "")
+      )
+      if (status === 401) yield* rejected
+      return yield* Effect.fail(
+        Reply.classify({ status, headers, body: text, kind: spilled ? "standard" : kind, model, now })
+      )
+    })
+
+  // Sends, and reads a success by `read`.
+  const exchange = <A, R>(
+    request: Request,
+    client: HttpClient.HttpClient.With<HttpClientError, R>,
+    read: (response: Response) => Effect.Effect<A, Failure.Failure>
+  ): Effect.Effect<A, Failure.Failure, R | Call.Call> =>
     Effect.gen(function* () {
       const call = yield* Call.Call
       const { body, url } = Endpoint.route(options, request.operation, request.body)
@@ -238,59 +268,51 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
         for (const value of typeof values === "string" ? [values] : values) url.searchParams.append(name, value)
       }
       const withBody = body === undefined ? undefined : yield* encode(body)
-      const credential = yield* signIn
-      const plain = HttpClientRequest.make(request.method)(url).pipe(
-        HttpClientRequest.setHeaders({
-          accept: "application/json",
-          ...request.headers,
-          ...options.headers,
-          ...credential.headers
+      const signedIn = yield* signIn
+      const plain = HttpClientRequest.setHeaders(HttpClientRequest.make(request.method)(url.href), {
+        accept: "application/json",
+        ...request.headers,
+        ...options.headers,
+        ...signedIn.headers
+      })
+      if (request.method !== "POST") yield* annotate(attributes.method, request.method)
+      const answered = (response: Response): Effect.Effect<A, Failure.Failure> => {
+        const { headers, status } = response
+        const requestId = requestIdOf(headers)
+        const spilled = Reply.spilledFrom(headers) !== undefined
+        call.recordReply({
+          status,
+          ...(requestId === undefined ? {} : { requestId }),
+          ...(spilled ? { kind: "standard" } : {})
+        })
+        const reading = status >= 200 && status < 300 ? read(response) : refusal(response, spilled, signedIn)
+        const noted = requestId === undefined ? Effect.void : annotate(attributes.serviceRequestId, requestId)
+        return Effect.zipRight(annotate(attributes.status, status), Effect.zipRight(noted, reading))
+      }
+      return yield* Effect.uninterruptibleMask((restore) =>
+        Effect.matchCauseEffect(restore(client.execute(withBody === undefined ? plain : withBody(plain))), {
+          onFailure: (cause) => {
+            const error = Cause.failureOrCause(cause)
+            if (Either.isRight(error)) return Effect.failCause(error.right)
+            // A client that takes a refusal for an error of its own still has the reply.
+            return error.left._tag === "ResponseError" && error.left.reason === "StatusCode"
+              ? restore(answered(error.left.response))
+              : Effect.fail(Failure.fromTransport(error.left))
+          },
+          onSuccess: (response) => Effect.onInterrupt(restore(answered(response)), () => discard(response))
         })
       )
-      if (request.method !== "POST") yield* Effect.annotateCurrentSpan(attributes.method, request.method)
-      const response = yield* client.execute(withBody === undefined ? plain : withBody(plain)).pipe(
-        // A client that takes a refusal for an error of its own still has the reply.
-        Effect.catchTag("ResponseError", (error) =>
-          error.reason === "StatusCode" ? Effect.succeed(error.response) : Effect.fail(error)
-        ),
-        Effect.mapError(Failure.fromTransport)
-      )
+    })
+
+  const send: Target["send"] = (request) =>
+    exchange(request, client, (response) => {
       const { headers, status } = response
-      const requestId = requestIdOf(headers)
-      const spilled = Reply.spilledFrom(headers) !== undefined
-      call.recordReply({
-        status,
-        ...(requestId === undefined ? {} : { requestId }),
-        ...(spilled ? { kind: "standard" } : {})
+      const reply = { status, headers }
+      return Effect.mapBoth(textOrDiscard(response, limits.bodyBytes), {
+        onFailure: (error) =>
+          error === "too large" ? Failure.tooLarge(reply, limits.bodyBytes) : Failure.brokenBody(reply),
+        onSuccess: (body) => ({ status, headers, body })
       })
-      yield* Effect.annotateCurrentSpan({
-        [attributes.status]: status,
-        ...(requestId === undefined ? {} : { [attributes.serviceRequestId]: requestId })
-      })
-      if (status >= 200 && status < 300) {
-        const reply = { status, headers }
-        return {
-          ...reply,
-          text: Effect.mapError(readText(response, limits.bodyBytes), (error) =>
-            error === "too large" ? Failure.tooLarge(reply, limits.bodyBytes) : Failure.brokenBody(reply)
-          ),
-          body: Stream.mapError(response.stream, (error) => Failure.brokenStream(reply, error))
-        }
-      }
-      // The hint counts from here. The status has decided already, but for a 400: its body is not waited for.
-      const now = yield* Clock.currentTimeMillis
-      const text = yield* readText(response, longestRefusal).pipe(
-        Effect.timeoutTo({
-          duration: status === 400 ? "5 seconds" : "500 millis",
-          onSuccess: (text) => text,
-          onTimeout: () => ""
-        }),
-        Effect.orElseSucceed(() => "")
-      )
-      if (status === 401) yield* credential.rejected
-      return yield* Effect.fail(
-        Reply.classify({ status, headers, body: text, kind: spilled ? "standard" : kind, model, now })
-      )
     })
 
   return {
@@ -300,10 +322,16 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
     limits,
     resource: options.endpoint.href,
     responses: makeResponses(),
-    open,
-    post: (operation, body) =>
-      Effect.flatMap(open({ method: "POST", operation, body }), ({ headers, status, text }) =>
-        Effect.map(text, (body) => ({ status, headers, body }))
-      )
+    send,
+    post: (operation, body) => send({ method: "POST", operation, body }),
+    open: (request) =>
+      exchange(request, scoped, (response) => {
+        const { headers, status } = response
+        const reply = { status, headers }
+        return Effect.succeed({
+          ...reply,
+          body: Stream.mapError(response.stream, (error) => Failure.brokenStream(reply, error))
+        })
+      })
   }
 }

@@ -125,8 +125,13 @@ describe("fromTransport", () => {
       return Failure.toError("d", failure, { attempts: [], since: 0n, once: true })._tag
     }
     assert.deepStrictEqual(codes.split(" ").map(tag), [
-      ...["Unavailable", "Unavailable", "Unavailable"],
-      ...["OutcomeUnknown", "OutcomeUnknown", "OutcomeUnknown", "OutcomeUnknown"]
+      "Unavailable",
+      "Unavailable",
+      "Unavailable",
+      "OutcomeUnknown",
+      "OutcomeUnknown",
+      "OutcomeUnknown",
+      "OutcomeUnknown"
     ])
   })
 

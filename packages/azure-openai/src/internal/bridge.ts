@@ -215,10 +215,7 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
 
       const whole = Effect.gen(function* () {
         const reply = yield* watched(runner).execute((target) =>
-          Effect.gen(function* () {
-            const { headers, status, text } = yield* target.open(request)
-            return yield* check({ headers, status, body: yield* text }, target, parsed)
-          })
+          Effect.flatMap(target.send(request), (reply) => check(reply, target, parsed))
         )
         yield* Operation.recordUsage(Either.getOrElse(Either.map(parseJson(reply.body), usageOf), () => undefined))
         const served = yield* Call.served(runner.primary)

@@ -1,7 +1,12 @@
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Tracer from "effect/Tracer"
@@ -35,6 +40,70 @@ const without = (secrets: ReadonlyArray<string>, tracer: Tracer.Tracer): Tracer.
 
 const traceparent = (span: Tracer.Span): string => `00-${span.traceId}-${span.spanId}-${span.sampled ? "01" : "00"}`
 
+// A redirect would carry the key to another host, so none is followed. Only fetch follows any by itself.
+const unredirected = (context: Context.Context<never>): Context.Context<never> =>
+  Context.add(context, FetchHttpClient.RequestInit, {
+    ...Context.getOrElse(context, FetchHttpClient.RequestInit, () => ({})),
+    redirect: "manual"
+  })
+
+interface Local {
+  readonly context: Context.Context<never>
+  readonly traced: boolean
+  readonly redactedNames: ReadonlyArray<string | RegExp>
+}
+
+const set = (refs: FiberRefs.FiberRefs, id: FiberId.Runtime, local: Local): FiberRefs.FiberRefs =>
+  FiberRefs.updateManyAs(refs, {
+    entries: [
+      [FiberRef.currentContext, [[id, local.context]]],
+      [FiberRef.currentTracerEnabled, [[id, local.traced]]],
+      [Headers.currentRedactedNames, [[id, local.redactedNames]]]
+    ]
+  })
+
+// All in one step, because each `Effect.locally` costs as much as a span; and, where nothing else was changed meanwhile, back
+// to the very refs that were there, so that a fiber which is joined is seen to have changed nothing.
+const silenced =
+  (secretHeaders: ReadonlyArray<string>) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.withFiberRuntime((fiber) => {
+        const before = fiber.getFiberRefs()
+        const own: Local = {
+          context: fiber.currentContext,
+          traced: fiber.getFiberRef(FiberRef.currentTracerEnabled),
+          redactedNames: fiber.getFiberRef(Headers.currentRedactedNames)
+        }
+        const during = set(before, fiber.id(), {
+          context: unredirected(own.context),
+          traced: false,
+          redactedNames: [...own.redactedNames, ...secretHeaders]
+        })
+        return Effect.zipRight(
+          Effect.updateFiberRefs(() => during),
+          Effect.onExit(restore(self), () =>
+            Effect.updateFiberRefs((id, refs) => (refs === during ? before : set(refs, id, own)))
+          )
+        )
+      })
+    )
+
+const cleaned = (client: HttpClient.HttpClient, secretHeaders: ReadonlyArray<string>): HttpClient.HttpClient =>
+  client.pipe(
+    HttpClient.withTracerDisabledWhen(() => false),
+    HttpClient.withTracerPropagation(false),
+    HttpClient.transform((response, request) =>
+      Effect.tracerWith((tracer) =>
+        response.pipe(
+          Effect.withTracer(without(secretsOf(request.headers, secretHeaders), tracer)),
+          Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretHeaders]),
+          Effect.mapInputContext(unredirected)
+        )
+      )
+    )
+  )
+
 /**
  * A client whose own span is made only where asked for, never holds a credential, and sends no trace id but the one asked
  * for. `withTracerDisabledWhen` and `currentRedactedNames` are not enough: a client may have been given its own, and those
@@ -51,18 +120,9 @@ export const guard = (
   }
 ): HttpClient.HttpClient => {
   const secretHeaders = [...credentialHeaders, ...(options.secretHeaders ?? [])]
-  const guarded = client.pipe(
-    HttpClient.withTracerDisabledWhen(() => !options.httpSpans),
-    HttpClient.withTracerPropagation(false),
-    HttpClient.transform((response, request) =>
-      Effect.tracerWith((tracer) =>
-        response.pipe(
-          Effect.withTracer(without(secretsOf(request.headers, secretHeaders), tracer)),
-          Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, ...secretHeaders])
-        )
-      )
-    )
-  )
+  const guarded = options.httpSpans
+    ? cleaned(client, secretHeaders)
+    : HttpClient.transformResponse(client, silenced(secretHeaders))
   return options.propagate
     ? HttpClient.mapRequestEffect(guarded, (request) =>
         Effect.map(Effect.option(Effect.currentSpan), (span) =>

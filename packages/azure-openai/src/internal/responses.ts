@@ -255,10 +255,7 @@ const stored = <A>(
     return Effect.gen(function* () {
       if (!/^[\w-]+$/.test(id)) return yield* Operation.fail(runner, Failure.refused("id", "expected a response's id"))
       return yield* runner.execute((target) =>
-        Effect.gen(function* () {
-          const { headers, status, text } = yield* target.open({ ...rest, operation: `responses/${id}${path}` })
-          return yield* decode({ headers, status, body: yield* text })
-        })
+        Effect.flatMap(target.send({ ...rest, operation: `responses/${id}${path}` }), decode)
       )
     }).pipe(Operation.call(runner, name, { [attributes.responseId]: id }))
   })
