@@ -3,10 +3,9 @@
  *
  * @since 0.1.0
  */
-import { Call } from "@spillway/core"
+import type { Call } from "@spillway/core"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -15,16 +14,14 @@ import type { StreamBroken } from "./StreamBroken.js"
 import type { Usage } from "./ChatCompletion.js"
 import { ChatCompletion, ChatRequest, ChatStreamRequest } from "./ChatCompletion.js"
 import type { ChatChunk } from "./ChatStream.js"
-import type { Service } from "./Deployment.js"
-import { Deployment } from "./Deployment.js"
-import * as ChatJson from "./internal/chatJson.js"
+import type { Deployment } from "./Deployment.js"
 import { ChatProtocol } from "./internal/chatProtocol.js"
 import * as Content from "./internal/content.js"
 import * as Operation from "./internal/operation.js"
-import { codeOf, labelOf } from "./internal/serviceError.js"
+import { codeOf, labelOf, record } from "./internal/serviceError.js"
+import * as Structured from "./internal/structured.js"
 import * as Failure from "./Failure.js"
 import * as Reply from "./Reply.js"
-import * as StructuredOutput from "./StructuredOutput.js"
 import { attributes } from "./Telemetry.js"
 
 /**
@@ -53,8 +50,27 @@ const requestAttributes = (request: ChatRequest | ChatStreamRequest): Record<str
   [attributes.choiceCount]: request.n === 1 ? undefined : request.n
 })
 
-const answerAttributes = (completion: ChatCompletion): Record<string, unknown> =>
-  Operation.defined({
+const common: Omit<Operation.Operation<ChatRequest | ChatStreamRequest>, "check"> = {
+  name: "chat",
+  path: "chat/completions",
+  describe: requestAttributes,
+  prompt: ({ messages }) => ({ [attributes.inputMessages]: Content.input(messages) })
+}
+
+const operation: Operation.Operation<ChatRequest> = {
+  ...common,
+  check: Operation.checkWith(Schema.validateEither(ChatRequest))
+}
+
+const streaming: Operation.Operation<ChatStreamRequest> = {
+  ...common,
+  check: Operation.checkWith(Schema.validateEither(ChatStreamRequest))
+}
+
+const decode = Reply.decode(ChatCompletion)
+
+const said = (completion: ChatCompletion): Operation.Said => ({
+  attributes: {
     [attributes.responseId]: labelOf(completion.id),
     [attributes.responseModel]: labelOf(completion.model),
     // A string, because exporters write an array as one pretty-printed string anyway.
@@ -62,32 +78,17 @@ const answerAttributes = (completion: ChatCompletion): Record<string, unknown> =
     [attributes.inputTokens]: completion.usage?.prompt_tokens,
     [attributes.cachedTokens]: completion.usage?.prompt_tokens_details?.cached_tokens || undefined,
     [attributes.outputTokens]: completion.usage?.completion_tokens
-  })
+  },
+  answer: () => ({ [attributes.outputMessages]: Content.output(completion) }),
+  usage: completion.usage
+})
 
-const answered = (runner: Service, completion: ChatCompletion): Effect.Effect<ChatAnswer, never, Call.Call> =>
-  Effect.annotateCurrentSpan(answerAttributes(completion)).pipe(
-    Effect.zipRight(Operation.recordUsage(completion.usage)),
-    Effect.zipRight(Operation.content(() => ({ [attributes.outputMessages]: Content.output(completion) }))),
-    Effect.zipRight(Call.served(runner.primary)),
-    Effect.map((served) => ({
-      text: completion.choices[0]?.message.content ?? "",
-      usage: completion.usage ?? undefined,
-      completion,
-      served
-    }))
-  )
-
-const validate = Schema.validateEither(ChatRequest)
-const validateStream = Schema.validateEither(ChatStreamRequest)
-const decode = Reply.decode(ChatCompletion)
-
-const valid = <A extends ChatRequest | ChatStreamRequest>(
-  runner: Service,
-  check: () => Either.Either<A, ParseResult.ParseError>
-): Effect.Effect<A, CallError, Call.Call> =>
-  Effect.tap(Operation.valid(runner, check, requestAttributes), ({ messages }) =>
-    Operation.content(() => ({ [attributes.inputMessages]: Content.input(messages) }))
-  )
+const toAnswer = (completion: ChatCompletion, served: Call.Served): ChatAnswer => ({
+  text: completion.choices[0]?.message.content ?? "",
+  usage: completion.usage ?? undefined,
+  completion,
+  served
+})
 
 /**
  * Asks for a chat completion.
@@ -114,15 +115,7 @@ const valid = <A extends ChatRequest | ChatStreamRequest>(
  * ```
  */
 export const chat = (request: ChatRequest): Effect.Effect<ChatAnswer, CallError, Deployment> =>
-  Effect.flatMap(Deployment, (runner) =>
-    Effect.gen(function* () {
-      const body = yield* valid(runner, () => validate(request))
-      const completion = yield* runner.execute((target) =>
-        Effect.flatMap(target.post("chat/completions", body), (reply) => decode(reply))
-      )
-      return yield* answered(runner, completion)
-    }).pipe(Operation.call(runner, "chat", {}, { body: request }))
-  )
+  Effect.map(Operation.whole(operation, request, decode, said), ([completion, served]) => toAnswer(completion, served))
 
 /**
  * The answer to a chat request whose JSON was decoded.
@@ -164,29 +157,46 @@ export const chatJson = <A, I, R>(
     readonly name?: string | undefined
   }
 ): Effect.Effect<JsonAnswer<A>, CallError, Deployment | R> =>
-  Effect.flatMap(Deployment, (runner) =>
-    Effect.gen(function* () {
-      const output = yield* Either.match(StructuredOutput.fromSchema(schema), {
-        onLeft: (expected) => Operation.fail(runner, Failure.refused("response_format", expected)),
-        onRight: (output) => Effect.succeed(output)
-      })
-      const body = yield* valid(runner, () =>
-        validate({
-          ...request,
-          response_format: { type: "json_schema", json_schema: { name: options?.name ?? "answer", ...output } }
-        })
-      )
-      const decodeValue = ChatJson.decoder(schema, output)
-      const [completion, value] = yield* runner.execute((target) =>
-        Effect.flatMap(target.post("chat/completions", body), (reply) =>
-          Effect.flatMap(decode(reply), (completion) =>
-            Effect.map(decodeValue(reply, completion), (value) => [completion, value] as const)
-          )
+  Effect.suspend(() => {
+    const output = Structured.of(schema)
+    const asked: Operation.Operation<ChatRequest> = {
+      ...operation,
+      check: (request) =>
+        Either.flatMap(
+          Either.mapLeft(output, (expected) => Failure.refused("response_format", expected)),
+          ({ format }) =>
+            operation.check({
+              ...record(request),
+              response_format: { type: "json_schema", json_schema: { name: options?.name ?? "answer", ...format } }
+            })
         )
-      )
-      return { ...(yield* answered(runner, completion)), value }
-    }).pipe(Operation.call(runner, "chat", {}, { body: request }))
-  )
+    }
+    const decodeValue = Structured.decoder(schema, output)
+    return Effect.map(
+      Operation.whole(
+        asked,
+        request,
+        (reply) =>
+          Effect.flatMap(decode(reply), (completion) =>
+            Effect.map(decodeValue(reply, toSpoken(completion)), (value) => ({ completion, value }))
+          ),
+        ({ completion }) => said(completion)
+      ),
+      ([{ completion, value }, served]) => ({ ...toAnswer(completion, served), value })
+    )
+  })
+
+const toSpoken = ({ choices }: ChatCompletion): Structured.Spoken => {
+  const choice = choices[0]
+  const { content, refusal } = choice?.message ?? {}
+  const finish = choice?.finish_reason
+  return {
+    content,
+    at: "choices.0.message.content",
+    refusal: refusal ? "choices.0.message.refusal" : undefined,
+    cut: finish && finish !== "stop" ? codeOf(finish) : undefined
+  }
+}
 
 /**
  * A chat completion whose output has begun.
@@ -226,25 +236,8 @@ export const beginChatStream = (
 ): Effect.Effect<ChatStreaming, CallError, Deployment | Scope.Scope> =>
   Effect.map(beginChat(request), ({ events, served }) => ({ chunks: events, served }))
 
-const beginChat = (
-  request: ChatStreamRequest
-): Effect.Effect<Operation.Begun<ChatChunk>, CallError, Deployment | Scope.Scope> =>
-  Effect.flatMap(Deployment, (runner) =>
-    Effect.flatMap(
-      valid(runner, () => validateStream(request)),
-      (valid) =>
-        Operation.begin(runner, {
-          name: "chat",
-          request: {
-            method: "POST",
-            operation: "chat/completions",
-            body: { ...valid, stream: true },
-            headers: { accept: "text/event-stream" }
-          },
-          protocol: (reply, target) => new ChatProtocol(reply, target, valid)
-        })
-    ).pipe(Operation.callScoped(runner, "chat", { [attributes.stream]: true }, { body: request }))
-  )
+const beginChat = (request: ChatStreamRequest) =>
+  Operation.begun(streaming, request, (reply, target, request) => new ChatProtocol(reply, target, request))
 
 /**
  * Asks for a chat completion as a stream of chunks.
@@ -278,12 +271,6 @@ export const chatStream = (
 
 export { embed, embeddings } from "./internal/embeddings.js"
 export type { EmbeddingsAnswer } from "./internal/embeddings.js"
-export {
-  beginResponseStream,
-  cancelResponse,
-  createResponse,
-  deleteResponse,
-  getResponse,
-  responseStream
-} from "./internal/responses.js"
-export type { ResponseAnswer, ResponseStreaming } from "./internal/responses.js"
+export { beginResponseStream, createResponse, responseJson, responseStream } from "./internal/responses.js"
+export type { JsonResponseAnswer, ResponseAnswer, ResponseStreaming } from "./internal/responses.js"
+export { cancelResponse, deleteResponse, getResponse } from "./internal/storedResponses.js"

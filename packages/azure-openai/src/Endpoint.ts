@@ -58,8 +58,11 @@ export const config = (name: string): Config.Config<URL> =>
 // Operations that Azure routes by a deployment in the path, in the dated style. The others name it in the body.
 const byPath = /^(chat\/completions|completions|embeddings|audio\/\w+|images\/\w+)$/
 
+const withModel = (name: string, body: string): string =>
+  `{"model":${JSON.stringify(name)}${body === "{}" ? "" : ","}${body.slice(1)}`
+
 /**
- * The URL of an operation and the body to send there. Without an API version, the v1 style: the deployment is named in the
+ * The URL of an operation and the body to send there, out of the text of a JSON object that names no model. Without an API version, the v1 style: the deployment is named in the
  * body. With one, the dated style: the deployment is named in the path, but for the Responses API, which names it in the
  * body there too.
  *
@@ -73,7 +76,7 @@ const byPath = /^(chat\/completions|completions|embeddings|audio\/\w+|images\/\w
  *
  * const endpoint = new URL("https://contoso.openai.azure.com")
  *
- * export const v1 = Endpoint.route({ endpoint, deployment: "gpt-4o", apiVersion: undefined }, "chat/completions", {})
+ * export const v1 = Endpoint.route({ endpoint, deployment: "gpt-4o", apiVersion: undefined }, "chat/completions", "{}")
  * ```
  */
 export const route = (
@@ -83,15 +86,14 @@ export const route = (
     readonly apiVersion: string | undefined
   },
   operation: string,
-  body: Readonly<Record<string, unknown>> | undefined
-): { readonly url: URL; readonly body: Readonly<Record<string, unknown>> | undefined } => {
-  const { model: _, ...rest } = body ?? {}
-  const named = body === undefined ? undefined : { ...rest, model: deployment.deployment }
+  body: string | undefined
+): { readonly url: URL; readonly body: string | undefined } => {
+  const named = body === undefined ? undefined : withModel(deployment.deployment, body)
   const base = deployment.endpoint.href.replace(/\/$/, "")
   if (deployment.apiVersion === undefined) return { url: new URL(`${base}/openai/v1/${operation}`), body: named }
   const inPath = byPath.test(operation)
   const path = inPath ? `deployments/${encodeURIComponent(deployment.deployment)}/${operation}` : operation
   const url = new URL(`${base}/openai/${path}`)
   url.searchParams.set("api-version", deployment.apiVersion)
-  return { url, body: inPath && body !== undefined ? rest : named }
+  return { url, body: inPath ? body : named }
 }

@@ -236,6 +236,7 @@ export const toStreamBroken = (
     deployment,
     status: failure.status,
     requestId: failure.requestId,
+    responseId: received.attempts.at(-1)?.responseId,
     code: failure.code,
     detail: failure.detail === undefined ? undefined : Redacted.make(failure.detail),
     // The attempt was answered when output began: what came of it since is what the error is about.
@@ -264,6 +265,7 @@ export const toError = (deployment: string, failure: Failure, history: Runner.Hi
     deployment,
     status: failure.status,
     requestId: failure.requestId,
+    responseId: history.attempts.at(-1)?.responseId,
     code: failure.code,
     detail: failure.detail === undefined ? undefined : Redacted.make(failure.detail),
     attempts: history.attempts

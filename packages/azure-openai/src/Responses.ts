@@ -8,6 +8,7 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 
@@ -199,6 +200,10 @@ export const outputText = (response: Response): string =>
     .map((part) => (part.type === "output_text" ? (part.text ?? "") : ""))
     .join("")
 
+/** Whether the model refused to answer. @internal */
+export const isRefused = (response: Response): boolean =>
+  (response.output ?? []).filter(isMessage).some(({ content }) => content.some(({ type }) => type === "refusal"))
+
 const sequence = { sequence_number: Schema.optional(Schema.Number) }
 
 const event = <Type extends string, Fields extends Schema.Struct.Fields>(type: Type, fields: Fields) =>
@@ -217,6 +222,7 @@ const Known = Schema.Union(
   event("response.in_progress", whole),
   event("response.completed", whole),
   event("response.incomplete", whole),
+  event("response.cancelled", whole),
   event("response.failed", whole),
   event("response.output_item.added", item),
   event("response.output_item.done", item),
@@ -340,6 +346,9 @@ export const text = <E, R>(self: Stream.Stream<ResponseEvent, E, R>): Effect.Eff
 export const response = <E, R>(
   self: Stream.Stream<ResponseEvent, E, R>
 ): Effect.Effect<Option.Option<Response>, E, R> =>
-  Stream.runFold(self, Option.none<Response>(), (last, event) =>
-    isEvent("response.completed")(event) || isEvent("response.incomplete")(event) ? Option.some(event.response) : last
-  )
+  Stream.runFold(self, Option.none<Response>(), (last, event) => (isLast(event) ? Option.some(event.response) : last))
+
+const isLast = Predicate.or(
+  isEvent("response.completed"),
+  Predicate.or(isEvent("response.incomplete"), isEvent("response.cancelled"))
+)

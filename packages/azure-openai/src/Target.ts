@@ -33,11 +33,22 @@ import { attributes } from "./Telemetry.js"
 export interface Request {
   readonly method: "GET" | "POST" | "DELETE"
   readonly operation: string
-  readonly body?: Readonly<Record<string, unknown>> | undefined
+  /** The text of a JSON object that names no model, as {@link bodyOf} writes it. */
+  readonly body?: string | undefined
   readonly query?: Readonly<Record<string, string | ReadonlyArray<string>>> | undefined
   /** Further headers. Those that carry credentials are the deployment's own. */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
+
+/**
+ * The body of a request, written down once for all attempts: each deployment puts its own name into it, where its URL style
+ * wants one. Throws what `JSON.stringify` throws.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const bodyOf = (fields: Readonly<Record<string, unknown>>): string =>
+  JSON.stringify({ ...fields, model: undefined })
 
 /**
  * A successful reply whose body is still to come.
@@ -67,10 +78,7 @@ export interface Target {
   /** Sends a request and reads the whole reply. */
   readonly send: (request: Request) => Effect.Effect<Failure.RawReply, Failure.Failure, Call.Call>
   /** {@link send}, for a body of JSON. */
-  readonly post: (
-    operation: string,
-    body: Readonly<Record<string, unknown>>
-  ) => Effect.Effect<Failure.RawReply, Failure.Failure, Call.Call>
+  readonly post: (operation: string, body: string) => Effect.Effect<Failure.RawReply, Failure.Failure, Call.Call>
   /** Sends a request, for a reply that comes in pieces. The connection is given back when the attempt's Scope closes. */
   readonly open: (request: Request) => Effect.Effect<Opened, Failure.Failure, Call.Call | Scope.Scope>
   readonly limits: Limits
@@ -214,14 +222,12 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
   const scoped = HttpClient.withScope(client)
   const encoder = new TextEncoder()
 
-  const encode = (body: Readonly<Record<string, unknown>>) =>
-    Effect.flatMap(
-      Effect.try({ try: () => encoder.encode(JSON.stringify(body)), catch: () => Failure.refused("body") }),
-      (bytes) =>
-        bytes.length > limits.bodyBytes
-          ? Effect.fail(Failure.refused("body", `${bytes.length} bytes, expected at most ${limits.bodyBytes}`))
-          : Effect.succeed(HttpClientRequest.bodyUint8Array(bytes, "application/json"))
-    )
+  const encode = (body: string) => {
+    const bytes = encoder.encode(body)
+    return bytes.length > limits.bodyBytes
+      ? Effect.fail(Failure.refused("body", `${bytes.length} bytes, expected at most ${limits.bodyBytes}`))
+      : Effect.succeed(HttpClientRequest.bodyUint8Array(bytes, "application/json"))
+  }
 
   const { credential } = options
   const signIn: Effect.Effect<SignedIn, Failure.Failure> = Redacted.isRedacted(credential)

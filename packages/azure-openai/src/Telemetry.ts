@@ -40,6 +40,8 @@ export const attributes = {
   inputMessages: "gen_ai.input.messages",
   /** Only where {@link withContent} asks for it. */
   outputMessages: "gen_ai.output.messages",
+  /** Only where {@link withContent} asks for it. */
+  systemInstructions: "gen_ai.system_instructions",
   resourceProvider: "azure.resource_provider.namespace",
   serviceRequestId: "azure.service.request.id",
   serverAddress: "server.address",
@@ -92,8 +94,9 @@ export class Content extends Context.Reference<Content>()("@spillway/azure-opena
 }) {}
 
 /**
- * Writes prompts and answers of the calls inside `self` into their root spans, as JSON: `gen_ai.input.messages` and
- * `gen_ai.output.messages`. `withContent(false)` switches it off again for a part of the program. Never in logs or metrics.
+ * Writes prompts and answers of the calls inside `self` into their root spans, as JSON: `gen_ai.input.messages`,
+ * `gen_ai.output.messages` and, for the Responses API, `gen_ai.system_instructions`. The conventions have no place for the
+ * texts of embeddings, so these are not written. `withContent(false)` switches it off again for a part of the program. Never in logs or metrics.
  *
  * @since 0.1.0
  * @category settings

@@ -1,6 +1,6 @@
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { AzureOpenAI, Credential, Deployment, Endpoint } from "@spillway/azure-openai"
+import { AzureOpenAI, Credential, Deployment, Endpoint, Target } from "@spillway/azure-openai"
 import { Config, ConfigProvider, Effect, Either, Layer, Redacted } from "effect"
 import type { Prepared } from "./support/wire.js"
 import { wire } from "./support/wire.js"
@@ -49,12 +49,15 @@ describe("Endpoint.parse", () => {
 
 describe("Endpoint.route", () => {
   const endpoint = Either.getOrThrow(Endpoint.parse("https://gateway.example/team/"))
-  const body = { model: "somebody else's", messages: [] }
+  const body = Target.bodyOf({ model: "somebody else's", messages: [] })
+  const parsed = (route: { readonly body: string | undefined }): unknown => JSON.parse(route.body ?? "")
 
   it("v1: below the endpoint's path, the deployment in the body in place of any other model", () => {
     const route = Endpoint.route({ endpoint, deployment: "a b", apiVersion: undefined }, "chat/completions", body)
     assert.strictEqual(route.url.href, "https://gateway.example/team/openai/v1/chat/completions")
-    assert.deepStrictEqual(route.body, { messages: [], model: "a b" })
+    assert.deepStrictEqual(parsed(route), { messages: [], model: "a b" })
+    const bare = Endpoint.route({ endpoint, deployment: 'a "b"', apiVersion: undefined }, "responses", "{}")
+    assert.deepStrictEqual(parsed(bare), { model: 'a "b"' })
   })
 
   it("dated: the deployment in the path, escaped, and no model in the body", () => {
@@ -63,7 +66,9 @@ describe("Endpoint.route", () => {
       route.url.href,
       "https://gateway.example/team/openai/deployments/..%2Fa%20b/embeddings?api-version=2024-10-21"
     )
-    assert.deepStrictEqual(route.body, { messages: [] })
+    assert.deepStrictEqual(parsed(route), { messages: [] })
+    const responses = Endpoint.route({ endpoint, deployment: "d", apiVersion: "2024-10-21" }, "responses", body)
+    assert.deepStrictEqual(parsed(responses), { messages: [], model: "d" })
   })
 })
 

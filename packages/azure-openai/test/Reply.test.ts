@@ -124,15 +124,10 @@ describe("fromTransport", () => {
       const failure = failed(Object.assign(new Error("x"), { code }))
       return Failure.toError("d", failure, { attempts: [], since: 0n, once: true })._tag
     }
-    assert.deepStrictEqual(codes.split(" ").map(tag), [
-      "Unavailable",
-      "Unavailable",
-      "Unavailable",
-      "OutcomeUnknown",
-      "OutcomeUnknown",
-      "OutcomeUnknown",
-      "OutcomeUnknown"
-    ])
+    assert.deepStrictEqual(
+      codes.split(" ").map(tag),
+      codes.split(" ").map((_, n) => (n < 3 ? "Unavailable" : "OutcomeUnknown"))
+    )
   })
 
   it("a request that could not be made is a bad request", () => {

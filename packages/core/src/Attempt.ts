@@ -28,6 +28,7 @@ export type Kind = typeof Kind.Type
  * - `outcome`: `answered`, or the tag of the error it failed with.
  * - `startedMs`: from the start of the call to the sending of the request.
  * - `retryAfterMs`: the server's hint, where it gave a usable one.
+ * - `responseId`: the service's id for what it began to make, where that is kept and can be found by it.
  *
  * @since 0.1.0
  * @category schemas
@@ -47,6 +48,7 @@ export const Attempt = Schema.Struct({
   status: Schema.optional(Schema.Number),
   retryAfterMs: Schema.optional(Schema.Number),
   requestId: Schema.optional(Schema.String),
+  responseId: Schema.optional(Schema.String),
   startedMs: Schema.Number,
   durationMs: Schema.Number
 })

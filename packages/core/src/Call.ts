@@ -12,6 +12,7 @@ import * as FiberRef from "effect/FiberRef"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import type { Span as RootSpan } from "effect/Tracer"
 import { ParentSpan } from "effect/Tracer"
 import type { Attempt, Kind } from "./Attempt.js"
 import { CallSettings } from "./CallSettings.js"
@@ -58,6 +59,8 @@ export interface Served {
 export interface Reply {
   readonly status?: number
   readonly requestId?: string
+  /** The service's id for what it is making, by which that can be found later. */
+  readonly responseId?: string
   readonly kind?: Kind
 }
 
@@ -102,6 +105,8 @@ export interface Usage {
  * @category models
  */
 export interface Service {
+  /** Its root span. */
+  readonly span: RootSpan
   /** When the call began, in nanoseconds of `Clock.currentTimeNanos`. */
   readonly startedAt: bigint
   /** Its place among all calls of the process, in order of arrival. */

@@ -11,13 +11,15 @@ import type { Service } from "../Deployment.js"
 import * as Failure from "../Failure.js"
 import * as Reply from "../Reply.js"
 import type { Request, Target } from "../Target.js"
+import { bodyOf } from "../Target.js"
 import { attributes } from "../Telemetry.js"
 import { ChatProtocol } from "./chatProtocol.js"
 import type { Protocol, Step } from "./eventStream.js"
 import * as Operation from "./operation.js"
 import { ResponseProtocol } from "./responseProtocol.js"
-import { about, follow, once } from "./responses.js"
+import { follow, once } from "./responses.js"
 import { parseJson, record } from "./serviceError.js"
+import { about } from "./storedResponses.js"
 
 /** A request as another client wrote it. Names of headers are in lower case. @internal */
 export interface Incoming {
@@ -195,7 +197,13 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
       for (const key of incoming.url.searchParams.keys()) {
         if (key !== "api-version") query[key] = incoming.url.searchParams.getAll(key)
       }
-      const request: Request = { method, operation, body, query, headers: forwarded(incoming.headers) }
+      const request: Request = {
+        method,
+        operation,
+        body: body && bodyOf(body),
+        query,
+        headers: forwarded(incoming.headers)
+      }
       const streams = body?.["stream"] === true || incoming.url.searchParams.get("stream") === "true"
 
       // A runner fails with an error that knows no body. The last reply is kept on its way to it.
@@ -230,7 +238,7 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
           protocol: (reply, target) =>
             tolerant(
               operation.startsWith("responses")
-                ? new ResponseProtocol(reply, target)
+                ? new ResponseProtocol(reply, target, (id) => target.responses.add(id))
                 : new ChatProtocol(reply, target, body ?? {})
             )
         }),

@@ -1,4 +1,7 @@
+import * as Predicate from "effect/Predicate"
 import type { ChatCompletion, ChatRequest } from "../ChatCompletion.js"
+import type { Item, Response, ResponseRequest, ResponseStreamRequest } from "../Responses.js"
+import { attributes } from "../Telemetry.js"
 
 type Message = ChatRequest["messages"][number]
 
@@ -45,3 +48,36 @@ export const output = ({ choices }: ChatCompletion): string =>
 /** The text of a stream, in the same form. @internal */
 export const outputText = (text: string, finish: unknown): string =>
   JSON.stringify([{ role: "assistant", parts: [textPart(text)], finish_reason: finish ?? "unknown" }])
+
+const itemParts = (item: Item): ReadonlyArray<Part> => {
+  const { arguments: args, call_id: id, content, name, output, type } = item
+  if (type === "function_call") return [{ type: "tool_call", id, name, arguments: args }]
+  if (type === "function_call_output") return [{ type: "tool_call_response", id, response: output }]
+  if (Predicate.isString(content)) return [textPart(content)]
+  // A tool at work at the service, a reasoning: as they are.
+  if (!Array.isArray(content)) return [item]
+  return content.map((part: unknown) =>
+    Predicate.isRecord(part) && Predicate.hasProperty(part, "text") && Predicate.isString(part.text)
+      ? textPart(part.text)
+      : { type: "unknown", content: part }
+  )
+}
+
+const roleOf = ({ role, type }: Item): unknown =>
+  role ?? (type === "function_call_output" ? "tool" : type === "message" ? "user" : "assistant")
+
+/** What a response is asked for, in the same form. @internal */
+export const prompt = ({ input, instructions }: ResponseRequest | ResponseStreamRequest): Record<string, unknown> => ({
+  [attributes.inputMessages]: JSON.stringify(
+    Predicate.isString(input)
+      ? [{ role: "user", parts: [textPart(input)] }]
+      : input.map((item) => ({ role: roleOf(item), parts: itemParts(item) }))
+  ),
+  [attributes.systemInstructions]: Predicate.isString(instructions)
+    ? JSON.stringify([textPart(instructions)])
+    : undefined
+})
+
+/** The output of a response, in the same form. @internal */
+export const said = ({ output, status }: Response): string =>
+  JSON.stringify([{ role: "assistant", parts: (output ?? []).flatMap(itemParts), finish_reason: status ?? "unknown" }])

@@ -18,6 +18,8 @@ export const common = {
   status: Schema.optional(Schema.Number),
   /** The service's id for the request (`apim-request-id`, else `x-request-id`), to be quoted to its support. */
   requestId: Schema.optional(Schema.String),
+  /** The response that the last attempt began, where one is known: it may go on, and can be asked for or cancelled. */
+  responseId: Schema.optional(Schema.String),
   /** The service's own code, such as `content_filter`. */
   code: Schema.optional(Schema.String),
   /** The service's own words. Redacted, because they may quote the request: read them with `Redacted.value`. */

@@ -6,14 +6,16 @@ import * as Either from "effect/Either"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CallError } from "../CallError.js"
 import type { StreamBroken } from "../StreamBroken.js"
-import type { Deployment, Service } from "../Deployment.js"
+import type { Service } from "../Deployment.js"
+import { Deployment } from "../Deployment.js"
 import * as Failure from "../Failure.js"
 import { pathOf } from "./issuePath.js"
-import type { Opened, Request, Target } from "../Target.js"
+import type { Opened, Request } from "../Target.js"
+import * as Target from "../Target.js"
 import { attributes, Content, values } from "../Telemetry.js"
 import * as Tokens from "../Tokens.js"
 import * as CallMetrics from "./callMetrics.js"
@@ -61,10 +63,6 @@ export const callScoped = (...options: Parameters<typeof optionsOf>) => Call.run
 export const recordUsage = (usage: unknown): Effect.Effect<void, never, Call.Call> =>
   Effect.map(Call.Call, (call) => call.recordUsage(Tokens.used(usage)))
 
-/** What was asked or answered, onto the call's span, for who asks for it. @internal */
-export const content = (attributes: () => Record<string, unknown>): Effect.Effect<void> =>
-  Effect.flatMap(Content, (wanted) => (wanted ? Effect.annotateCurrentSpan(defined(attributes())) : Effect.void))
-
 /** A failure of the call that no attempt came to. @internal */
 export const fail = (runner: Service, failure: Failure.Failure): Effect.Effect<never, CallError, Call.Call> =>
   Effect.flatMap(Call.Call, ({ attempts, once, startedAt }) =>
@@ -73,31 +71,121 @@ export const fail = (runner: Service, failure: Failure.Failure): Effect.Effect<n
     )
   )
 
+/** How an operation is asked for. @internal */
+export interface Operation<Req> {
+  /** What its span and its metrics call it. */
+  readonly name: string
+  readonly path: string
+  readonly check: (request: unknown) => Either.Either<Req, Failure.Failure>
+  /** Attributes of the call's span. */
+  readonly describe: (request: Req) => Record<string, unknown>
+  /** The same, for who wants to see the prompt. */
+  readonly prompt: (request: Req) => Record<string, unknown>
+  /** Whether the request must not run twice. Defaults to false. */
+  readonly once?: (request: Req) => boolean
+  /** Who is asked. Defaults to whom the program was given. */
+  readonly runner?: (all: Service, request: Req) => Service
+}
+
+/** @internal */
+export const checkWith =
+  <A>(check: (request: unknown) => Either.Either<A, ParseResult.ParseError>) =>
+  (request: unknown): Either.Either<A, Failure.Failure> =>
+    Either.mapLeft(check(request), (issue) => Failure.refused(pathOf(issue)))
+
+interface Prepared<Req> {
+  readonly runner: Service
+  readonly request: Req
+  /** Written down here, once for all attempts. */
+  readonly body: string
+  readonly options: Call.Options
+}
+
+// What a program hands over may do anything when it is looked at, so even that is tried.
+const prepare = <Req extends object>(
+  all: Service,
+  operation: Operation<Req>,
+  wanted: boolean,
+  input: unknown,
+  stream: boolean
+): Either.Either<Prepared<Req>, Failure.Failure> =>
+  Either.flatMap(
+    Either.flatMap(
+      Either.try({ try: () => operation.check(input), catch: () => Failure.refused("request") }),
+      (checked) => checked
+    ),
+    (request) =>
+      Either.try({
+        try: () => {
+          const runner = operation.runner?.(all, request) ?? all
+          const body = { ...request, ...(stream ? { stream } : {}) }
+          const described = {
+            ...operation.describe(request),
+            ...(stream ? { [attributes.stream]: stream } : {}),
+            ...(wanted ? operation.prompt(request) : {})
+          }
+          return {
+            runner,
+            request,
+            body: Target.bodyOf(body),
+            options: optionsOf(runner, operation.name, described, { once: operation.once?.(request) ?? false, body })
+          }
+        },
+        catch: () => Failure.refused("body")
+      })
+  )
+
+const refuse = (
+  all: Service,
+  name: string,
+  failure: Failure.Failure,
+  stream: boolean
+): Effect.Effect<never, CallError> =>
+  fail(all, failure).pipe(call(all, name, stream ? { [attributes.stream]: stream } : {}))
+
+/** What an answer says of itself. @internal */
+export interface Said {
+  readonly attributes: Record<string, unknown>
+  /** The same, for who wants to see the answer. */
+  readonly answer: () => Record<string, unknown>
+  readonly usage: unknown
+}
+
+const note = (call: Call.Service, attributes: Record<string, unknown>): void => {
+  for (const [key, value] of Object.entries(attributes)) {
+    // Exporters write `undefined` as a word.
+    if (value !== undefined && value !== null) call.span.attribute(key, value)
+  }
+}
+
 /**
- * The request, if it can be right, its parameters noted on the call's span; or `BadRequest` without attempts. What a program
- * hands over may do anything when it is looked at, so even that is tried.
+ * Asks for an answer that comes as a whole. A request that cannot be right fails with `BadRequest` and no attempts.
  *
  * @internal
  */
-export const valid = <A>(
-  runner: Service,
-  check: () => Either.Either<A, ParseResult.ParseError>,
-  describe: (request: A) => Record<string, unknown>
-): Effect.Effect<A, CallError, Call.Call> =>
-  Effect.try({ try: check, catch: () => Failure.refused("request") }).pipe(
-    Effect.flatMap(Either.mapLeft((issue) => Failure.refused(pathOf(issue)))),
-    Effect.filterOrFail(isJson, () => Failure.refused("body")),
-    Effect.tap((request) => Effect.annotateCurrentSpan(defined(describe(request)))),
-    Effect.catchAll((failure) => fail(runner, failure))
-  )
-
-const isJson = (request: unknown): boolean => {
-  try {
-    return JSON.stringify(request)?.startsWith("{") === true
-  } catch {
-    return false
-  }
-}
+export const whole = <Req extends object, A, R = never>(
+  operation: Operation<Req>,
+  input: unknown,
+  read: (reply: Failure.RawReply, target: Target.Target, request: Req) => Effect.Effect<A, Failure.Failure, R>,
+  said: (answer: A) => Said
+): Effect.Effect<readonly [answer: A, served: Call.Served], CallError, Deployment | R> =>
+  Effect.flatMap(Effect.zip(Deployment, Content), ([all, wanted]) => {
+    const prepared = prepare(all, operation, wanted, input, false)
+    if (Either.isLeft(prepared)) return refuse(all, operation.name, prepared.left, false)
+    const { body, options, request, runner } = prepared.right
+    const asked = runner.execute((target) =>
+      Effect.flatMap(target.post(operation.path, body), (reply) => read(reply, target, request))
+    )
+    return Effect.flatMap(asked, (answer) =>
+      Effect.flatMap(Call.Call, (call) => {
+        const { answer: content, attributes, usage } = said(answer)
+        note(call, attributes)
+        if (wanted) note(call, content())
+        call.recordUsage(Tokens.used(usage))
+        return Effect.map(Call.served(runner.primary), (served) => [answer, served] as const)
+      })
+    ).pipe(Call.run(options))
+  })
 
 /** A stream whose output has begun. @internal */
 export interface Begun<A> {
@@ -138,16 +226,15 @@ export const begin = <A>(
     /** The operation's name, as its call has it. */
     readonly name: string
     readonly request: Request
-    readonly protocol: (reply: Opened, target: Target) => Protocol<A>
+    readonly protocol: (reply: Opened, target: Target.Target, call: Call.Service) => Protocol<A>
   }
 ): Effect.Effect<Begun<A>, CallError, Call.Call | Scope.Scope> =>
   Effect.gen(function* () {
     const call = yield* Call.Call
-    const root = yield* Effect.option(Effect.currentSpan)
     const { begun, protocol, reply, span, target } = yield* runner.execute((target) =>
       Effect.gen(function* () {
         const reply = yield* target.open(options.request)
-        const protocol = options.protocol(reply, target)
+        const protocol = options.protocol(reply, target, call)
         const begun = yield* EventStream.open(reply, protocol, target.limits, call.once)
         const span = yield* Effect.option(Effect.currentSpan)
         return { begun, protocol, reply, span, target }
@@ -164,12 +251,13 @@ export const begin = <A>(
       Effect.sync(() => {
         // Admission settles in a finalizer that was added before, so after this one.
         call.recordUsage(Tokens.used(protocol.usage()))
-        if (Option.isNone(root)) return
         const answer: Record<string, unknown> = { ...protocol.attributes(), [attributes.timeToFirstChunk]: toFirst }
-        const said = wanted
-          ? { [attributes.outputMessages]: Contents.outputText(protocol.text(), answer[attributes.finishReasons]) }
-          : {}
-        for (const [key, value] of Object.entries(defined({ ...answer, ...said }))) root.value.attribute(key, value)
+        note(call, answer)
+        if (wanted) {
+          note(call, {
+            [attributes.outputMessages]: Contents.outputText(protocol.text(), answer[attributes.finishReasons])
+          })
+        }
       })
     )
     const served = yield* Call.served(runner.primary)
@@ -192,18 +280,28 @@ export const begin = <A>(
   })
 
 /**
- * A stream out of what begins one: it lives in a Scope of its own, which closes with the stream, so that spans end and
- * connections are given up when the stream ends, however it ends.
+ * Begins an operation whose answer comes as a stream; the call lasts until the enclosing Scope closes.
  *
  * @internal
  */
+export const begun = <Req extends object, A>(
+  operation: Operation<Req>,
+  input: unknown,
+  protocol: (reply: Opened, target: Target.Target, request: Req, call: Call.Service) => Protocol<A>
+): Effect.Effect<Begun<A>, CallError, Deployment | Scope.Scope> =>
+  Effect.flatMap(Effect.zip(Deployment, Content), ([all, wanted]) => {
+    const prepared = prepare(all, operation, wanted, input, true)
+    if (Either.isLeft(prepared)) return refuse(all, operation.name, prepared.left, true)
+    const { body, options, request, runner } = prepared.right
+    return begin(runner, {
+      name: operation.name,
+      request: { method: "POST", operation: operation.path, body, headers: { accept: "text/event-stream" } },
+      protocol: (reply, target, call) => protocol(reply, target, request, call)
+    }).pipe(Call.runScoped(options))
+  })
+
+/** A stream out of what begins one: it lives in a Scope of its own, which closes with it, however it ends. @internal */
 export const streamed = <A>(
   begun: Effect.Effect<Pick<Begun<A>, "events">, CallError, Deployment | Scope.Scope>
 ): Stream.Stream<A, CallError | StreamBroken, Deployment> =>
-  Stream.unwrap(
-    Effect.map(Scope.make(), (scope) =>
-      Stream.unwrap(Effect.map(Scope.extend(begun, scope), ({ events }) => events)).pipe(
-        Stream.ensuringWith((exit) => Scope.close(scope, exit))
-      )
-    )
-  )
+  Stream.unwrapScoped(Effect.map(begun, ({ events }) => events))

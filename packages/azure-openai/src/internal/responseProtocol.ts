@@ -4,7 +4,6 @@ import * as Schema from "effect/Schema"
 import * as Failure from "../Failure.js"
 import * as Reply from "../Reply.js"
 import { isEvent, Response, ResponseEvent } from "../Responses.js"
-import type { Target } from "../Target.js"
 import { attributes } from "../Telemetry.js"
 import type * as Sse from "../Sse.js"
 import * as Tokens from "../Tokens.js"
@@ -38,7 +37,9 @@ export class ResponseProtocol implements Protocol<ResponseEvent> {
 
   constructor(
     private readonly reply: Failure.Head,
-    private readonly target: Pick<Target, "kind" | "model" | "responses">
+    private readonly asked: Reply.Asked,
+    /** Told the id of the response, once. */
+    private readonly onId: (id: string) => void
   ) {}
 
   read(event: Sse.Event, now: number): Step<ResponseEvent> {
@@ -47,7 +48,7 @@ export class ResponseProtocol implements Protocol<ResponseEvent> {
     if (Either.isLeft(json)) return { _tag: "failed", failure: Failure.brokenBody(this.reply) }
     const fields = record(json.right)
     const type = Predicate.isString(fields["type"]) ? fields["type"] : event.event
-    const { kind, model } = this.target
+    const { kind, model } = this.asked
     const { headers, status } = this.reply
     const classify = (error: unknown) =>
       Reply.classifyInStream({ status, headers, kind, model, error, response: this.failed, now })
@@ -73,7 +74,7 @@ export class ResponseProtocol implements Protocol<ResponseEvent> {
   private keep(event: ResponseEvent): void {
     if (isDelta(event)) this.parts += event.delta
     if ("response" in event && isResponse(event.response)) {
-      if (this.response === undefined) this.target.responses.add(event.response.id)
+      if (this.response === undefined) this.onId(event.response.id)
       this.response = event.response
     }
   }

@@ -1,22 +1,24 @@
-import { Call, Runner } from "@spillway/core"
+import type { Call } from "@spillway/core"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { CallError } from "../CallError.js"
-import type { StreamBroken } from "../StreamBroken.js"
-import type { Service } from "../Deployment.js"
-import { Deployment } from "../Deployment.js"
+import type { Deployment, Service } from "../Deployment.js"
 import * as Failure from "../Failure.js"
 import * as Reply from "../Reply.js"
 import type { ResponseEvent, ResponseUsage } from "../Responses.js"
-import { Deleted, outputText, Response, ResponseRequest, ResponseStreamRequest } from "../Responses.js"
-import type { Request, Target } from "../Target.js"
+import { isRefused, outputText, Response, ResponseRequest, ResponseStreamRequest } from "../Responses.js"
+import type { StreamBroken } from "../StreamBroken.js"
+import type { Target } from "../Target.js"
 import { attributes } from "../Telemetry.js"
+import * as Content from "./content.js"
 import * as Operation from "./operation.js"
-import { record } from "./serviceError.js"
 import { describe, ResponseProtocol } from "./responseProtocol.js"
+import { codeOf, record } from "./serviceError.js"
+import * as Structured from "./structured.js"
 
 /**
  * A response, and who made it.
@@ -34,14 +36,6 @@ export interface ResponseAnswer {
   readonly served: Call.Served
 }
 
-type AnyRequest = ResponseRequest | ResponseStreamRequest
-
-const requestAttributes = (request: AnyRequest): Record<string, unknown> => ({
-  [attributes.maxTokens]: request.max_output_tokens,
-  [attributes.temperature]: request.temperature,
-  [attributes.topP]: request.top_p
-})
-
 const ranHere: ReadonlySet<string> = new Set(["function", "custom"])
 
 /** What a request leaves behind at the service, or has it do, must not be left or done twice. @internal */
@@ -58,17 +52,37 @@ export const once = ({
   background === true ||
   (Array.isArray(tools) && tools.some((tool) => !ranHere.has(String(record(tool)["type"]))))
 
-const membersOf = (runner: Service) => runner.members ?? []
-
-const maker = (runner: Service, id: string): Service | undefined =>
-  membersOf(runner).find(({ target }) => target.responses.has(id))?.runner
+/** The deployment that is known to have made a response. @internal */
+export const maker = ({ members = [] }: Service, id: string): Service | undefined =>
+  members.find(({ target }) => target.responses.has(id))?.runner
 
 /** A response goes on where it began. One that was made elsewhere, or long ago, may be known to any. @internal */
 export const follow = (runner: Service, previous: unknown): Service =>
   (typeof previous === "string" ? maker(runner, previous) : undefined) ?? runner
 
-const validate = Schema.validateEither(ResponseRequest)
-const validateStream = Schema.validateEither(ResponseStreamRequest)
+const common: Omit<Operation.Operation<ResponseRequest | ResponseStreamRequest>, "check"> = {
+  name: "chat",
+  path: "responses",
+  describe: (request) => ({
+    [attributes.maxTokens]: request.max_output_tokens,
+    [attributes.temperature]: request.temperature,
+    [attributes.topP]: request.top_p
+  }),
+  prompt: (request) => Content.prompt(request),
+  once,
+  runner: (all, request) => follow(all, request.previous_response_id)
+}
+
+const operation: Operation.Operation<ResponseRequest> = {
+  ...common,
+  check: Operation.checkWith(Schema.validateEither(ResponseRequest))
+}
+
+const streaming: Operation.Operation<ResponseStreamRequest> = {
+  ...common,
+  check: Operation.checkWith(Schema.validateEither(ResponseStreamRequest))
+}
+
 const decode = Reply.decode(Response)
 
 /** A response that failed is no answer: a throttle is a throttle, whatever the status of its reply. @internal */
@@ -93,17 +107,18 @@ export const read = (reply: Failure.RawReply, target: Target): Effect.Effect<Res
         })
   )
 
-const answered = (runner: Service, response: Response): Effect.Effect<ResponseAnswer, never, Call.Call> =>
-  Effect.annotateCurrentSpan(Operation.defined(describe(response))).pipe(
-    Effect.zipRight(Operation.recordUsage(response.usage)),
-    Effect.zipRight(Call.served(runner.primary)),
-    Effect.map((served) => ({
-      text: outputText(response),
-      usage: response.usage ?? undefined,
-      response,
-      served
-    }))
-  )
+const said = (response: Response): Operation.Said => ({
+  attributes: describe(response),
+  answer: () => ({ [attributes.outputMessages]: Content.said(response) }),
+  usage: response.usage
+})
+
+const toAnswer = (response: Response, served: Call.Served): ResponseAnswer => ({
+  text: outputText(response),
+  usage: response.usage ?? undefined,
+  response,
+  served
+})
 
 /**
  * Asks for a response.
@@ -132,16 +147,87 @@ const answered = (runner: Service, response: Response): Effect.Effect<ResponseAn
  * ```
  */
 export const createResponse = (request: ResponseRequest): Effect.Effect<ResponseAnswer, CallError, Deployment> =>
-  Effect.flatMap(Deployment, (all) => {
-    const runner = follow(all, request.previous_response_id)
-    return Effect.gen(function* () {
-      const body = yield* Operation.valid(runner, () => validate(request), requestAttributes)
-      const response = yield* runner.execute((target) =>
-        Effect.flatMap(target.post("responses", body), (reply) => read(reply, target))
-      )
-      return yield* answered(runner, response)
-    }).pipe(Operation.call(runner, "chat", {}, { once: once(request), body: request }))
+  Effect.map(Operation.whole(operation, request, read, said), ([response, served]) => toAnswer(response, served))
+
+/**
+ * A response whose JSON was decoded.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface JsonResponseAnswer<A> extends ResponseAnswer {
+  readonly value: A
+}
+
+/**
+ * Asks for a response in JSON that fits a Schema, and decodes it. The Schema's JSON Schema is sent as `text.format`; where
+ * it fits the service's strict mode, the model is held to it.
+ *
+ * Everything else as in {@link createResponse}. An answer that does not decode, was cut off or refused fails with
+ * `Malformed`: its `path` says where, its `code` why (`max_output_tokens`, `content_filter`, `refusal`), and nothing of the
+ * answer is in it.
+ *
+ * @since 0.1.0
+ * @category operations
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { AzureOpenAI } from "@spillway/azure-openai"
+ *
+ * const Person = Schema.Struct({ name: Schema.String, age: Schema.Int })
+ *
+ * export const person = AzureOpenAI.responseJson(
+ *   { input: "Ada Lovelace when she wrote the notes", store: false },
+ *   Person
+ * ).pipe(Effect.map(({ value }) => `${value.name}, ${value.age}`))
+ * ```
+ */
+export const responseJson = <A, I, R>(
+  request: ResponseRequest,
+  schema: Schema.Schema<A, I, R>,
+  options?: {
+    /** What the schema is called, for the model to read. Defaults to `answer`. */
+    readonly name?: string | undefined
+  }
+): Effect.Effect<JsonResponseAnswer<A>, CallError, Deployment | R> =>
+  Effect.suspend(() => {
+    const output = Structured.of(schema)
+    const asked: Operation.Operation<ResponseRequest> = {
+      ...operation,
+      check: (request) =>
+        Either.flatMap(
+          Either.mapLeft(output, (expected) => Failure.refused("text.format", expected)),
+          ({ format }) =>
+            operation.check({
+              ...record(request),
+              text: {
+                ...record(record(request)["text"]),
+                format: { type: "json_schema", name: options?.name ?? "answer", ...format }
+              }
+            })
+        )
+    }
+    const decodeValue = Structured.decoder(schema, output)
+    return Effect.map(
+      Operation.whole(
+        asked,
+        request,
+        (reply, target) =>
+          Effect.flatMap(read(reply, target), (response) =>
+            Effect.map(decodeValue(reply, toSpoken(response)), (value) => ({ response, value }))
+          ),
+        ({ response }) => said(response)
+      ),
+      ([{ response, value }, served]) => ({ ...toAnswer(response, served), value })
+    )
   })
+
+const toSpoken = (response: Response): Structured.Spoken => ({
+  content: outputText(response),
+  at: "output_text",
+  refusal: isRefused(response) ? "output.refusal" : undefined,
+  cut: codeOf(record(response.incomplete_details)["reason"])
+})
 
 /**
  * A response whose output has begun.
@@ -179,23 +265,16 @@ export interface ResponseStreaming {
 export const beginResponseStream = (
   request: ResponseStreamRequest
 ): Effect.Effect<ResponseStreaming, CallError, Deployment | Scope.Scope> =>
-  Effect.flatMap(Deployment, (all) => {
-    const runner = follow(all, request.previous_response_id)
-    return Effect.flatMap(
-      Operation.valid(runner, () => validateStream(request), requestAttributes),
-      (valid) =>
-        Operation.begin(runner, {
-          name: "chat",
-          request: {
-            method: "POST",
-            operation: "responses",
-            body: { ...valid, stream: true },
-            headers: { accept: "text/event-stream" }
-          },
-          protocol: (reply, target) => new ResponseProtocol(reply, target)
-        })
-    ).pipe(Operation.callScoped(runner, "chat", { [attributes.stream]: true }, { once: once(request), body: request }))
-  })
+  Operation.begun(
+    streaming,
+    request,
+    (reply, target, _, call) =>
+      new ResponseProtocol(reply, target, (id) => {
+        target.responses.add(id)
+        // What it leaves behind can be found by it, should the call come to nothing.
+        call.recordReply({ ...call.reply, responseId: id })
+      })
+  )
 
 /**
  * Asks for a response as a stream of events.
@@ -226,111 +305,3 @@ export const responseStream = (
   request: ResponseStreamRequest
 ): Stream.Stream<ResponseEvent, CallError | StreamBroken, Deployment> =>
   Operation.streamed(beginResponseStream(request))
-
-/**
- * Asks the deployment that made the response. Where that is not known, one deployment of each resource is asked, until one
- * knows it: these operations neither cost anything nor run anything.
- *
- * @internal
- */
-export const about = (runner: Service, id: string): Service => {
-  const known = maker(runner, id)
-  if (known !== undefined) return known
-  const members = membersOf(runner)
-  const [first = runner, ...others] = members
-    .filter(({ target }, n) => members.findIndex((other) => other.target.resource === target.resource) === n)
-    .map(({ runner }): Service => runner)
-  return others.reduce((self, that) => Runner.orElse(self, that, { when: (error) => error._tag === "NotFound" }), first)
-}
-
-const stored = <A>(
-  id: string,
-  name: string,
-  request: Omit<Request, "operation"> & { readonly path?: string },
-  decode: (reply: Failure.RawReply) => Effect.Effect<A, Failure.Failure>
-): Effect.Effect<A, CallError, Deployment> =>
-  Effect.flatMap(Deployment, (all) => {
-    const runner = about(all, id)
-    const { path = "", ...rest } = request
-    return Effect.gen(function* () {
-      if (!/^[\w-]+$/.test(id)) return yield* Operation.fail(runner, Failure.refused("id", "expected a response's id"))
-      return yield* runner.execute((target) =>
-        Effect.flatMap(target.send({ ...rest, operation: `responses/${id}${path}` }), decode)
-      )
-    }).pipe(Operation.call(runner, name, { [attributes.responseId]: id }))
-  })
-
-/**
- * Asks for a stored response: what has become of one in the background, or what was said before.
- *
- * Goes to the deployment that made it; where this process does not remember, to one deployment of each resource in turn,
- * until one knows it. `NotFound` where none does. Waits as the policy says, and may be sent again.
- *
- * One root span `get_response {model}`.
- *
- * @since 0.1.0
- * @category operations
- * @example
- * ```ts
- * import { Effect, Schedule } from "effect"
- * import type { Responses } from "@spillway/azure-openai"
- * import { AzureOpenAI } from "@spillway/azure-openai"
- *
- * // Asks every 2 seconds until the response is there.
- * export const settled = (id: string) =>
- *   AzureOpenAI.getResponse(id).pipe(
- *     Effect.repeat(
- *       Schedule.recurUntil<Responses.Response>(({ status }) => status !== "queued" && status !== "in_progress").pipe(
- *         Schedule.addDelay(() => "2 seconds")
- *       )
- *     )
- *   )
- * ```
- */
-export const getResponse = (
-  id: string,
-  options?: {
-    /** What to send along that is left out otherwise, such as `reasoning.encrypted_content`. */
-    readonly include?: ReadonlyArray<string> | undefined
-  }
-): Effect.Effect<Response, CallError, Deployment> =>
-  stored(
-    id,
-    "get_response",
-    { method: "GET", ...(options?.include === undefined ? {} : { query: { include: options.include } }) },
-    decode
-  )
-
-/**
- * Deletes a stored response. Goes where {@link getResponse} goes. Sent again after a lost reply, it may find the response
- * gone: `NotFound`.
- *
- * @since 0.1.0
- * @category operations
- * @example
- * ```ts
- * import { Effect } from "effect"
- * import { AzureOpenAI } from "@spillway/azure-openai"
- *
- * export const forget = (id: string) => Effect.catchTag(AzureOpenAI.deleteResponse(id), "NotFound", () => Effect.void)
- * ```
- */
-export const deleteResponse = (id: string): Effect.Effect<void, CallError, Deployment> =>
-  Effect.asVoid(stored(id, "delete_response", { method: "DELETE" }, decodeDeleted))
-
-const decodeDeleted = Reply.decode(Deleted)
-
-/**
- * Cancels a response in the background, and gives what is there of it. Goes where {@link getResponse} goes.
- *
- * @since 0.1.0
- * @category operations
- * @example
- * ```ts
- * import { AzureOpenAI } from "@spillway/azure-openai"
- *
- * export const stop = (id: string) => AzureOpenAI.cancelResponse(id)
- * ```
- */
-export const cancelResponse = (id: string): Effect.Effect<Response, CallError, Deployment> =>
-  stored(id, "cancel_response", { method: "POST", path: "/cancel" }, decode)
