@@ -12,6 +12,7 @@ import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -42,13 +43,20 @@ export interface Request {
 
 /**
  * The body of a request, written down once for all attempts: each deployment puts its own name into it, where its URL style
- * wants one. Throws what `JSON.stringify` throws.
+ * wants one. Left for what does not become the text of a JSON object.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const bodyOf = (fields: Readonly<Record<string, unknown>>): string =>
-  JSON.stringify({ ...fields, model: undefined })
+export const bodyOf = (fields: Readonly<Record<string, unknown>>): Either.Either<string, Failure.Failure> =>
+  Either.filterOrLeft(
+    Either.try({
+      try: (): unknown => JSON.stringify({ ...fields, model: undefined }),
+      catch: () => Failure.refused("body")
+    }),
+    (text): text is string => Predicate.isString(text) && text.startsWith("{"),
+    () => Failure.refused("body")
+  )
 
 /**
  * A successful reply whose body is still to come.

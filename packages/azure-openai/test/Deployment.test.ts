@@ -49,7 +49,7 @@ describe("Endpoint.parse", () => {
 
 describe("Endpoint.route", () => {
   const endpoint = Either.getOrThrow(Endpoint.parse("https://gateway.example/team/"))
-  const body = Target.bodyOf({ model: "somebody else's", messages: [] })
+  const body = Either.getOrThrow(Target.bodyOf({ model: "somebody else's", messages: [] }))
   const parsed = (route: { readonly body: string | undefined }): unknown => JSON.parse(route.body ?? "")
 
   it("v1: below the endpoint's path, the deployment in the body in place of any other model", () => {

@@ -51,6 +51,8 @@ interface Parsed {
   readonly id: string | undefined
   readonly method: Request["method"]
   readonly body: Readonly<Record<string, unknown>> | undefined
+  /** The same, to be sent. */
+  readonly text: string | undefined
 }
 
 const methods: ReadonlySet<string> = new Set(["GET", "POST", "DELETE"])
@@ -65,17 +67,23 @@ const parse = ({ body, headers, method, url }: Incoming): Either.Either<Parsed, 
     )
   }
   if (!isMethod(method)) return Either.left(refusal(405, "unknown_method", "expected GET, POST or DELETE"))
-  if (body === "") return Either.right({ operation, id, method, body: undefined })
+  if (body === "") return Either.right({ operation, id, method, body: undefined, text: undefined })
   const type = headers["content-type"] ?? ""
   if (type !== "" && !/^application\/(\w+\+)?json\b/i.test(type)) {
     return Either.left(refusal(415, "unknown_content_type", "expected a body of type application/json", "content-type"))
   }
   return Either.match(parseJson(body), {
     onLeft: () => Either.left(refusal(400, "invalid_json", "expected a body that is JSON", "body")),
-    onRight: (value) =>
-      Predicate.isRecord(value) && !Array.isArray(value)
-        ? Either.right({ operation, id, method, body: record(value) })
-        : Either.left(refusal(400, "invalid_json", "expected a body that is a JSON object", "body"))
+    onRight: (value) => {
+      const body = record(value)
+      return Either.mapBoth(
+        Array.isArray(value) || !Predicate.isRecord(value) ? Either.left(undefined) : bodyOf(body),
+        {
+          onLeft: () => refusal(400, "invalid_json", "expected a body that is a JSON object", "body"),
+          onRight: (text) => ({ operation, id, method, body, text })
+        }
+      )
+    }
   })
 }
 
@@ -189,7 +197,7 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
   Either.match(parse(incoming), {
     onLeft: (outgoing) => Effect.succeed(outgoing),
     onRight: (parsed) => {
-      const { body, id, method, operation } = parsed
+      const { body, id, method, operation, text } = parsed
       const creates = isCreation(parsed)
       const runner =
         id === undefined ? follow(all, creates ? body?.["previous_response_id"] : undefined) : about(all, id)
@@ -200,7 +208,7 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
       const request: Request = {
         method,
         operation,
-        body: body && bodyOf(body),
+        body: text,
         query,
         headers: forwarded(incoming.headers)
       }

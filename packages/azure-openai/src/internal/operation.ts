@@ -110,29 +110,20 @@ const prepare = <Req extends object>(
   stream: boolean
 ): Either.Either<Prepared<Req>, Failure.Failure> =>
   Either.flatMap(
-    Either.flatMap(
-      Either.try({ try: () => operation.check(input), catch: () => Failure.refused("request") }),
-      (checked) => checked
-    ),
-    (request) =>
-      Either.try({
-        try: () => {
-          const runner = operation.runner?.(all, request) ?? all
-          const body = { ...request, ...(stream ? { stream } : {}) }
-          const described = {
-            ...operation.describe(request),
-            ...(stream ? { [attributes.stream]: stream } : {}),
-            ...(wanted ? operation.prompt(request) : {})
-          }
-          return {
-            runner,
-            request,
-            body: Target.bodyOf(body),
-            options: optionsOf(runner, operation.name, described, { once: operation.once?.(request) ?? false, body })
-          }
-        },
-        catch: () => Failure.refused("body")
+    Either.try({ try: () => operation.check(input), catch: () => Failure.refused("request") }),
+    Either.flatMap((request) => {
+      const runner = operation.runner?.(all, request) ?? all
+      const fields = { ...request, ...(stream ? { stream } : {}) }
+      return Either.map(Target.bodyOf(fields), (body) => {
+        const described = {
+          ...operation.describe(request),
+          ...(stream ? { [attributes.stream]: stream } : {}),
+          ...(wanted ? operation.prompt(request) : {})
+        }
+        const once = operation.once?.(request) ?? false
+        return { runner, request, body, options: optionsOf(runner, operation.name, described, { once, body: fields }) }
       })
+    })
   )
 
 const refuse = (
@@ -198,7 +189,7 @@ export interface Begun<A> {
 
 // The attempt's own timeout, which comes later or is the only one, is the runner's.
 const inTime =
-  (target: Target, call: Call.Service) =>
+  (target: Target.Target, call: Call.Service) =>
   <A, R>(attempt: Effect.Effect<A, Failure.Failure, R>): Effect.Effect<A, Failure.Failure, R> =>
     Effect.flatMap(CallSettings.CallSettings, ({ firstOutput }) => {
       const limit = Duration.min(
