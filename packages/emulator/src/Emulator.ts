@@ -189,6 +189,8 @@ const makeApp = (exchange: Service["exchange"]): Service["app"] =>
               options
             )
       }),
+      // A defect is the emulator's own: the server answers with a bare 500.
+      Effect.tapDefect((cause) => Effect.logError("the emulator failed to answer", cause)),
       // Also where the request could not be read to its end: there is nobody left to answer.
       Effect.catchAll(() => Effect.zipRight(Connection.drop(request), Effect.never))
     )

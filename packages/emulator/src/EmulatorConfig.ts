@@ -7,10 +7,10 @@
 import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { Fault } from "./Fault.js"
 import * as Path from "./internal/path.js"
+import * as Problems from "./internal/problems.js"
 import * as Model from "./Model.js"
 
 // Exact, so that a wrong value is one problem and not also "Expected undefined".
@@ -284,7 +284,8 @@ export interface Problem {
 const decodeEither = Schema.decodeUnknownEither(EmulatorConfig, { errors: "all", onExcessProperty: "error" })
 
 /**
- * Checks a configuration that comes from outside, such as parsed JSON. Unknown keys are problems too. All problems are reported at once, but
+ * Checks a configuration that comes from outside, such as parsed JSON. Unknown keys are problems too. Problems name the
+ * place and what is expected there, and repeat no value: it may be a key. All problems are reported at once, but
  * what concerns several fields (a model without PTU figures, a name listed twice) only once each field by itself is right.
  *
  * @example
@@ -306,10 +307,7 @@ export const decode = (input: unknown): Effect.Effect<EmulatorConfig, InvalidCon
     decodeEither(input),
     (error) =>
       new InvalidConfig({
-        problems: ParseResult.ArrayFormatter.formatErrorSync(error).map((issue) => ({
-          path: Path.render(issue.path),
-          message: issue.message
-        }))
+        problems: Problems.of(error.issue).map(({ message, path }) => ({ path: Path.render(path), message }))
       })
   )
 

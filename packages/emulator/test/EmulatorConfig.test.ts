@@ -49,10 +49,48 @@ describe("EmulatorConfig", () => {
           'deployments[1].ptus: is unexpected, expected: "kind" | "name" | "model" | "latency" | "defaultMaxTokens" | "answerTokens" | "contentFilter" | "burstTokens" | "responsesThrottle" | "tokensPerMinute" | "requestsPerMinute"',
           "deployments[1].latency.jitter: must be a number from 0 to 1",
           "deployments[2].name: is missing",
-          "deployments[2].model: Expected string, actual 4",
-          'deployments[3].kind: Expected "provisioned" | "standard", actual "batch"'
+          "deployments[2].model: expected a string, got a number",
+          'deployments[3].kind: expected one of "provisioned", "standard", got a string'
         ]
       )
+    })
+  )
+
+  it.effect("repeats no value: it may be a key or a token", () =>
+    Effect.gen(function* () {
+      const deployments = EmulatorConfig.defaults.deployments
+      assert.deepStrictEqual(
+        yield* problems({
+          apiKeys: "SECRET",
+          entra: { tokens: ["SECRET", { value: ["SECRET"] }], audiences: { SECRET: true } },
+          seed: { SECRET: [] },
+          deployments
+        }),
+        [
+          "apiKeys: expected a list, got a string",
+          "entra.audiences: expected a list, got an object",
+          "entra.tokens[0]: expected an object, got a string",
+          "entra.tokens[1].value: expected a string, got a list",
+          "seed: expected a string or a number, got an object"
+        ]
+      )
+    })
+  )
+
+  it.effect("says of what is no configuration at all what it is", () =>
+    Effect.gen(function* () {
+      let deep: unknown = []
+      for (let depth = 0; depth < 100_000; depth++) deep = [deep]
+      for (const [input, got] of [
+        [[], "a list"],
+        [deep, "a list"],
+        [null, "null"],
+        ["x", "a string"],
+        [undefined, "nothing"]
+      ]) {
+        assert.deepStrictEqual(yield* problems(input), [`: expected an object, got ${String(got)}`])
+      }
+      assert.deepStrictEqual(yield* problems({ deployments: deep }), ["deployments[0].kind: is missing"])
     })
   )
 

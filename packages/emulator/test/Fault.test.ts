@@ -265,7 +265,7 @@ describe("a configuration of faults", () => {
         problems.map(({ message, path }) => `${path}: ${message}`),
         [
           "faults[0].status: must be a whole number from 400 to 599",
-          'faults[1].fault: Expected "status" | "delay" | "truncate" | "reset" | "refuse" | "silence" | "malformed" | "filter", actual "explode"',
+          'faults[1].fault: expected one of "status", "delay", "truncate", "reset", "refuse", "silence", "malformed", "filter", got a string',
           "faults[2].probability: must be a number from 0 to 1"
         ]
       )

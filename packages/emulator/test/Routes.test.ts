@@ -171,4 +171,60 @@ describe("the record", () => {
       )
     )
   )
+
+  it.effect("a body of another content type is refused, and named", () =>
+    Effect.gen(function* () {
+      const post = (type: string) =>
+        send(datedPath("d"), undefined, { headers: { "api-key": "k" }, text: { body, type } })
+      for (const type of ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON"]) {
+        assert.strictEqual((yield* post(type)).status, 200)
+      }
+      for (const type of ["text/plain", "application/x-www-form-urlencoded"]) {
+        assert.deepInclude(yield* post(type), {
+          status: 400,
+          body: {
+            error: {
+              message: `Unsupported content type: '${type}'. This API method only accepts 'application/json' requests, but you specified the header 'Content-Type: ${type}'. Please try again with a supported content type.`,
+              type: "invalid_request_error",
+              param: null,
+              code: "unsupported_content_type"
+            }
+          }
+        })
+      }
+    }).pipe(Effect.provide(resource()))
+  )
+
+  it.effect("a body nested too deep to be read is refused as one that is no JSON", () =>
+    Effect.gen(function* () {
+      const nested = (depth: number) =>
+        `{"messages":${JSON.stringify(prompt(1).messages)},"x":${"[".repeat(depth)}"]["${"]".repeat(depth)}}`
+
+      assert.strictEqual((yield* send(datedPath("d"), nested(900))).status, 200)
+      for (const depth of [1000, 100_000]) {
+        const { body, status } = yield* send(datedPath("d"), nested(depth))
+        assert.strictEqual(status, 400)
+        assert.include(JSON.stringify(body), "could not parse the JSON body")
+      }
+    }).pipe(Effect.provide(resource()))
+  )
+
+  it.effect("a role that nobody has is refused, and named", () =>
+    Effect.gen(function* () {
+      const { body, status } = yield* dated("d", {
+        messages: [...prompt(1).messages, { role: "alien", content: "Hi" }]
+      })
+
+      assert.strictEqual(status, 400)
+      assert.deepStrictEqual(body, {
+        error: {
+          message:
+            "Invalid value: 'alien'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and 'developer'.",
+          type: "invalid_request_error",
+          param: "messages[1].role",
+          code: "invalid_value"
+        }
+      })
+    }).pipe(Effect.provide(resource()))
+  )
 })

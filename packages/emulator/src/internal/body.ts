@@ -1,11 +1,11 @@
 // Reading a request's body as its operation understands it.
 import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as ErrorReply from "../ErrorReply.js"
 import type * as Wire from "../Wire.js"
 import * as InvalidRequest from "./invalidRequest.js"
 import * as Path from "./path.js"
+import * as Problems from "./problems.js"
 
 /** A parameter that may be left out, or be null. */
 export const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optional(Schema.NullOr(schema))
@@ -15,8 +15,8 @@ export const decoder = <A, I>(schema: Schema.Schema<A, I>): ((body: unknown) => 
   const decode = Schema.decodeUnknownEither(schema)
   return (body) =>
     Either.mapLeft(decode(body), (error) => {
-      const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
-      const param = Path.render(issue?.path ?? [])
-      return issue?._tag === "Missing" ? InvalidRequest.missingParameter(param) : ErrorReply.invalidType(param)
+      const problem = Problems.of(error.issue)[0]
+      const param = Path.render(problem?.path ?? [])
+      return problem?.missing ? InvalidRequest.missingParameter(param) : ErrorReply.invalidType(param)
     })
 }

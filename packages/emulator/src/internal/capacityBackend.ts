@@ -16,6 +16,7 @@ import * as ResponseStore from "./responseStore.js"
 import * as Retrieval from "./retrieval.js"
 import * as Spillover from "./spillover.js"
 import * as Throttle from "./throttle.js"
+import * as Timed from "./timed.js"
 import * as Work from "./work.js"
 
 interface Served {
@@ -97,7 +98,7 @@ const attempt = (
     const stopped =
       fault.fault === "filter" ? { always: false, text: undefined, finishReason: "content_filter" } : undefined
     return Effect.zipRight(
-      pause(fault.delayMs ?? 0),
+      Timed.pause(fault.delayMs ?? 0),
       reply === undefined
         ? Effect.map(sound(call, target, surroundings, stopped), (said) => ({
             ...said,
@@ -125,9 +126,8 @@ const sound = (
   })
 }
 
-const shown = ({ pauseMs, shown }: Spillover.Attempt): Effect.Effect<Wire.Reply> => Effect.as(pause(pauseMs), shown)
-
-const pause = (ms: number): Effect.Effect<void> => (ms > 0 ? Effect.sleep(ms) : Effect.void)
+const shown = ({ pauseMs, shown }: Spillover.Attempt): Effect.Effect<Wire.Reply> =>
+  Effect.as(Timed.pause(pauseMs), shown)
 
 /** What a call was let in to: a job, or the model's refusal, and what settles its charge when the exchange ends. */
 interface Taken {
@@ -180,7 +180,7 @@ const respondIn = (
     )
     return yield* Either.match(judgement, {
       onLeft: (refusal) =>
-        Effect.as(pause(deployment.latency.rejectionMs), {
+        Effect.as(Timed.pause(deployment.latency.rejectionMs), {
           ...refusal,
           headers: { ...headers, ...refusal.headers }
         }),

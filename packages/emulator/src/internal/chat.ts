@@ -5,6 +5,7 @@ import * as ChatStream from "./chatStream.js"
 import * as Completion from "./completion.js"
 import type { Deployment } from "./deployment.js"
 import type { Job, Said, Work } from "./job.js"
+import { refused } from "./job.js"
 
 /** Writes an answer down as the request wants it: whole, or as a stream. */
 const job = (request: ChatRequest.ChatRequest, completion: Completion.Completion): Job => {
@@ -26,10 +27,7 @@ const job = (request: ChatRequest.ChatRequest, completion: Completion.Completion
 /** Reads a request to a deployment. What cannot be read is refused by the model, so the gateway has let it in. */
 export const read = (body: unknown, deployment: Deployment, said?: Said): Work =>
   Either.match(ChatRequest.decode(body), {
-    onLeft: (refusal): Work => ({
-      demand: { promptTokens: 0, maxTokens: undefined, choices: 1 },
-      judge: () => Either.left(refusal)
-    }),
+    onLeft: (refusal) => refused(refusal),
     onRight: (request): Work => ({
       demand: ChatRequest.demand(request),
       judge: () => {

@@ -148,9 +148,13 @@ const logprobsRefusal = (request: ChatRequest): Wire.Reply | undefined => {
   return top < 0 || top > 20 ? InvalidRequest.invalidValue("top_logprobs", "expected a value from 0 to 20.") : undefined
 }
 
+const roles: ReadonlySet<string> = new Set(["system", "developer", "user", "assistant", "tool", "function"])
+
 /** The reply that refuses a request the model cannot take; undefined if it can. */
 export const refusal = (deployment: Deployment, request: ChatRequest): Wire.Reply | undefined => {
   if (request.messages.length === 0) return InvalidRequest.emptyMessages
+  const alien = request.messages.findIndex(({ role }) => !roles.has(role))
+  if (alien !== -1) return InvalidRequest.unknownRole(request.messages[alien]?.role ?? "", alien)
   if (request.stream_options && request.stream !== true) return InvalidRequest.streamOptionsWithoutStream
   if (choices(request) < 1 || choices(request) > 128) {
     return InvalidRequest.invalidValue("n", "expected a value from 1 to 128.")

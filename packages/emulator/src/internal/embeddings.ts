@@ -10,6 +10,7 @@ import type { Deployment } from "./deployment.js"
 import { hash, numbers } from "./hash.js"
 import * as InvalidRequest from "./invalidRequest.js"
 import type { Context, Job, Work } from "./job.js"
+import { refused } from "./job.js"
 import * as Pace from "./pace.js"
 import * as Timed from "./timed.js"
 import * as Tokens from "./tokens.js"
@@ -45,7 +46,8 @@ const sizes: Readonly<Record<string, { readonly full: number; readonly fixed: bo
   "text-embedding-ada-002": { full: 1536, fixed: true }
 }
 
-const sizeOf = (model: string) => sizes[model] ?? { full: 1536, fixed: false }
+const sizeOf = (model: string) =>
+  (Object.hasOwn(sizes, model) ? sizes[model] : undefined) ?? { full: 1536, fixed: false }
 
 const vector = (model: string, input: Input, dimensions: number): Float32Array => {
   const next = numbers(hash(`${model}/${JSON.stringify(input)}`))
@@ -112,10 +114,7 @@ const job = (request: EmbeddingsRequest): Job => ({
 /** Reads a request to a deployment. */
 export const read = (body: unknown, deployment: Deployment): Work =>
   Either.match(decode(body), {
-    onLeft: (refused): Work => ({
-      demand: { promptTokens: 0, maxTokens: 0, choices: 1 },
-      judge: () => Either.left(refused)
-    }),
+    onLeft: (refusal) => refused(refusal, 0),
     onRight: (request): Work => ({
       demand: { promptTokens: promptTokens(request), maxTokens: 0, choices: 1 },
       judge: () => {

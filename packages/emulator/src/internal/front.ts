@@ -59,6 +59,24 @@ export interface Options extends Access.Rules {
 
 const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
 
+// Deeper than this, nothing that looks into a body could be sure to come back.
+const deepest = 1000
+
+const isTooDeep = (json: string): boolean => {
+  let depth = 0
+  let inText = false
+  for (let index = 0; index < json.length; index++) {
+    const character = json[index]
+    if (inText && character === "\\") index++
+    else if (character === '"') inText = !inText
+    else if (inText) continue
+    else if (character === "{" || character === "[") depth++
+    else if (character === "}" || character === "]") depth--
+    if (depth > deepest) return true
+  }
+  return false
+}
+
 interface Received {
   readonly address: Route.Address
   readonly route: Route.Route | undefined
@@ -69,7 +87,7 @@ interface Received {
 const receive = (request: Wire.Request, backend: Backend): Received => {
   const address = Route.address(request.url)
   const route = Route.match(request.method, address)
-  const body = request.body === "" ? Option.none() : parseJson(request.body)
+  const body = request.body === "" || isTooDeep(request.body) ? Option.none() : parseJson(request.body)
   const model = Option.match(body, {
     onNone: () => undefined,
     onSome: (value) =>
@@ -118,6 +136,10 @@ const admit = (
   }
   if (responseId !== undefined) {
     return backend.retrieve({ ...admitted, responseId, query: address.query })
+  }
+  const type = request.headers["content-type"]
+  if (type !== undefined && !/^application\/json *(;|$)/i.test(type)) {
+    return refuse(InvalidRequest.unsupportedContentType(type))
   }
   if (Option.isNone(body) || !Predicate.isReadonlyRecord(body.value)) return refuse(InvalidRequest.invalidJson)
   if (deployment === undefined) return refuse(InvalidRequest.missingModel)

@@ -48,6 +48,22 @@ export const invalidJson: Wire.Reply = error(400, {
   code: null
 })
 
+/** 400: the body says that it is something else than JSON. */
+export const unsupportedContentType = (type: string): Wire.Reply =>
+  invalidRequest(
+    `Unsupported content type: '${type}'. This API method only accepts 'application/json' requests, but you specified the header 'Content-Type: ${type}'. Please try again with a supported content type.`,
+    null,
+    "unsupported_content_type"
+  )
+
+/** 400: a message of a role that nobody has. */
+export const unknownRole = (role: string, index: number): Wire.Reply =>
+  invalidRequest(
+    `Invalid value: '${role}'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and 'developer'.`,
+    `messages[${index}].role`,
+    "invalid_value"
+  )
+
 /** 413: the body is longer than the service takes. */
 export const tooLarge = (limit: number): Wire.Reply =>
   error(413, {

@@ -1,4 +1,4 @@
-import type * as Either from "effect/Either"
+import * as Either from "effect/Either"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Wire from "../Wire.js"
@@ -43,6 +43,12 @@ export interface Work {
   /** The job, or the reply that refuses it. */
   readonly judge: () => Either.Either<Job, Wire.Reply>
 }
+
+/** A request that cannot be read: the model refuses it, so the gateway has let it in, for the longest answer it might have had. */
+export const refused = (reply: Wire.Reply, maxTokens?: number): Work => ({
+  demand: { promptTokens: 0, maxTokens, choices: 1 },
+  judge: () => Either.left(reply)
+})
 
 /** What a script or a fault wants answered; undefined parts are made up as ever. */
 export interface Said {

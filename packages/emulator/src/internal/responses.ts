@@ -12,6 +12,7 @@ import type { Deployment } from "./deployment.js"
 import type { Call } from "./front.js"
 import * as InvalidRequest from "./invalidRequest.js"
 import type { Context, Job, Said, Work } from "./job.js"
+import { refused } from "./job.js"
 import * as Pace from "./pace.js"
 import * as ResponseObject from "./responseObject.js"
 import * as ResponsesRequest from "./responsesRequest.js"
@@ -124,10 +125,7 @@ const job = (making: Omit<Making, "cancelled">): Job => {
 /** Reads a request to a deployment. */
 export const read = (call: Call, deployment: Deployment, store: Store, said?: Said): Work =>
   Either.match(ResponsesRequest.decode(call.body), {
-    onLeft: (refusal): Work => ({
-      demand: { promptTokens: 0, maxTokens: undefined, choices: 1 },
-      judge: () => Either.left(refusal)
-    }),
+    onLeft: (refusal) => refused(refusal),
     onRight: (request): Work => {
       // A script may go on from a response that it made up itself.
       const past = pastOf(request, call.host, store).pipe(

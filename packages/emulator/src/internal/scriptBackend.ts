@@ -11,6 +11,7 @@ import type { Backend, Call, Retrieval as Retrieved } from "./front.js"
 import * as ResponseStore from "./responseStore.js"
 import * as Retrieval from "./retrieval.js"
 import * as ScriptedStream from "./scriptedStream.js"
+import * as Timed from "./timed.js"
 import * as Work from "./work.js"
 
 type Answer = Extract<Script.Step, { readonly _tag: "Answer" }>
@@ -76,9 +77,6 @@ export const make = (script: Script.Script, time: Timeline): Effect.Effect<Backe
     }
   })
 
-const pause = (after: Duration.Duration): Effect.Effect<void> =>
-  Duration.toMillis(after) > 0 ? Effect.sleep(after) : Effect.void
-
 const play = (
   request: Call | Retrieved,
   step: Script.Step,
@@ -87,17 +85,17 @@ const play = (
 ): ReturnType<Backend["respond"]> => {
   switch (step._tag) {
     case "Answer":
-      return Effect.zipRight(pause(step.after), Effect.map(answer(step), request.stamp))
+      return Effect.zipRight(Timed.pause(step.after), Effect.map(answer(step), request.stamp))
     case "Reply":
-      return Effect.as(pause(step.after), step.verbatim ? step.reply : request.stamp(step.reply))
+      return Effect.as(Timed.pause(step.after), step.verbatim ? step.reply : request.stamp(step.reply))
     case "Stream":
-      return Effect.zipRight(pause(step.after), ScriptedStream.make(step, request, time))
+      return Effect.zipRight(Timed.pause(step.after), ScriptedStream.make(step, request, time))
     case "Truncated":
       return Effect.map(play(request, step.step, time, answer), (reply) =>
         Breakage.breakOff(reply, step.afterBytes, step.end)
       )
     case "Refuse":
-      return Effect.zipRight(pause(step.after), new Wire.Dropped())
+      return Effect.zipRight(Timed.pause(step.after), new Wire.Dropped())
     case "Silent":
       return Effect.never
     case "Forever":

@@ -1,4 +1,5 @@
 // A body that comes over time.
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -15,6 +16,10 @@ const encoder = new TextEncoder()
 /** The bytes of a text, and bytes as they are. */
 export const encode = (data: string | Uint8Array): Uint8Array =>
   typeof data === "string" ? encoder.encode(data) : data
+
+/** Waits; not at all for no time. */
+export const pause = (time: Duration.DurationInput): Effect.Effect<void> =>
+  Duration.toMillis(time) > 0 ? Effect.sleep(time) : Effect.void
 
 /** Waits until `at` milliseconds after `began`; not at all when that is past. */
 export const until = (time: Timeline, began: number, at: number): Effect.Effect<void> =>

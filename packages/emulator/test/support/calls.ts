@@ -16,6 +16,8 @@ export interface Options {
   readonly apiVersion?: string
   readonly method?: "POST" | "GET" | "DELETE"
   readonly baseUrl?: string
+  /** A body of a content type of its own. */
+  readonly text?: { readonly body: string; readonly type: string }
 }
 
 /** Sends text to a path and reads the reply to its end. */
@@ -23,7 +25,8 @@ export const send = (path: string, body: string | undefined, options: Options = 
   const bare = HttpClientRequest.make(options.method ?? "POST")(`${options.baseUrl ?? host}${path}`, {
     headers: Headers.fromInput(options.headers ?? { "api-key": "k" })
   })
-  const request = body === undefined ? bare : HttpClientRequest.bodyText(bare, body, "application/json")
+  const text = options.text ?? (body === undefined ? undefined : { body, type: "application/json" })
+  const request = text === undefined ? bare : HttpClientRequest.bodyText(bare, text.body, text.type)
   return HttpClient.execute(request).pipe(
     Effect.flatMap((response) =>
       Effect.map(response.text, (text): Received => {
