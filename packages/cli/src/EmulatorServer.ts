@@ -25,6 +25,9 @@ const reasons: Record<string, string> = {
   BadResource: "it is no file"
 }
 
+// Node quotes the text around the mistake, and there may be a key in it.
+const withoutExcerpt = (message: string): string => message.replace(/,? (?:\.\.\.)?"[\s\S]*$/, "")
+
 const readConfig = (file: string): Effect.Effect<EmulatorConfig.EmulatorConfig, Problems, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -34,7 +37,7 @@ const readConfig = (file: string): Effect.Effect<EmulatorConfig.EmulatorConfig, 
     const json = yield* Either.try({
       try: () => JSON.parse(text) as unknown,
       catch: (error): Problems => [
-        `--config: ${file} is not JSON: ${Predicate.isError(error) ? error.message : String(error)}`
+        `--config: ${file} is not JSON${Predicate.isError(error) ? `: ${withoutExcerpt(error.message)}` : ""}`
       ]
     })
     return yield* Effect.mapError(EmulatorConfig.decode(json), ({ problems }): Problems =>

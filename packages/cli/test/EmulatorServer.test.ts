@@ -43,6 +43,11 @@ describe("EmulatorServer", () => {
       const [notJson, ...others] = yield* problems("0", broken)
       assert.match(notJson ?? "", /^--config: .*broken\.json is not JSON: Expected property name/)
       assert.deepStrictEqual(others, [])
+      // Node's own message quotes what is around the mistake.
+      const holdsKey = yield* file("key.json", `{"apiKeys":[a-key-nobody-may-read]}`)
+      const [quoting] = yield* problems("0", holdsKey)
+      assert.match(quoting ?? "", /^--config: .*key\.json is not JSON: \w/)
+      assert.notInclude(quoting ?? "", "nobody")
       assert.deepStrictEqual(yield* problems("0", `${folder}/absent.json`), [
         `--config: cannot read ${folder}/absent.json: there is no such file`
       ])
