@@ -16,8 +16,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { CountTokens, Demand, Usage } from "./Call.js"
-import * as Gate from "./Gate.js"
-import { sleepUntil, toMillis } from "./internal/time.js"
+import type * as Gate from "./Gate.js"
+import { LiveGate } from "./internal/liveGate.js"
 import * as Metrics from "./Metrics.js"
 
 /**
@@ -169,144 +169,6 @@ export interface Service {
  */
 export class Admission extends Context.Tag("@spillway/core/Admission")<Admission, Service>() {}
 
-class Waiter {
-  action: Gate.Action<Waiter> | undefined = undefined
-  resume: (() => void) | undefined = undefined
-}
-
-class Live implements Controller {
-  readonly maxWait: Duration.Duration
-  private readonly gate: Gate.Gate<Waiter>
-  private readonly burstMs: number
-  private readonly tokensPerSecond: number
-  /** When the running timer rings; Infinity while none runs. */
-  private ringsAt = Infinity
-  private closed = false
-
-  constructor(
-    options: Options,
-    /** Where the gate's own time begins: small numbers keep their fractions. */
-    private readonly origin: bigint,
-    private readonly timer: FiberHandle.FiberHandle<void>
-  ) {
-    this.burstMs = options.burstMs ?? Gate.defaultBurstMs
-    this.tokensPerSecond = options.tokensPerSecond
-    this.maxWait = Duration.decode(options.maxWait ?? "4 seconds")
-    this.gate = Gate.make(options)
-  }
-
-  enter(
-    request: Request,
-    wait: (waiting: Effect.Effect<void>, planned: Duration.Duration) => Effect.Effect<void>
-  ): Effect.Effect<Turn, GaveUp> {
-    return Effect.clockWith((clock) => {
-      const waiter = new Waiter()
-      const began = this.now(clock)
-      const ticket = Gate.ticket({
-        data: waiter,
-        priority: request.priority,
-        order: request.order,
-        cost: request.cost,
-        latest: this.toLocal(request.latest),
-        notBefore: request.notBefore === undefined ? undefined : this.toLocal(request.notBefore)
-      })
-      const entering = this.perform((now) => this.gate.submit(ticket, now))
-      const waiting = Effect.suspend(() => {
-        if (waiter.action !== undefined) return Effect.void
-        const planned = Duration.millis(Math.ceil(Math.max(0, this.gate.startOf(ticket, began) - began)))
-        return Effect.onInterrupt(wait(awaitTurn(waiter), planned), () =>
-          this.perform((now) => this.gate.cancel(ticket, now))
-        )
-      })
-      const deciding = Effect.suspend((): Effect.Effect<Turn, GaveUp> => {
-        const { action } = waiter
-        if (action?._tag === "Send") return Effect.succeed(this.turn(ticket))
-        const now = this.now(clock)
-        return Effect.fail({
-          reason: action?.reason ?? "closed",
-          waited: Duration.millis(now - began),
-          predicted: Duration.millis(Math.max(0, Math.ceil((action?.startsAt ?? now) - began)))
-        })
-      })
-      return Effect.zipRight(Effect.zipRight(entering, waiting), deciding)
-    })
-  }
-
-  get snapshot(): Effect.Effect<Gate.Snapshot> {
-    return Effect.clockWith((clock) => Effect.sync(() => this.gate.snapshot(this.now(clock))))
-  }
-
-  /** The state, as metrics have it. */
-  state(clock: Clock.Clock): Metrics.GateState {
-    const { fullForMs, pace, waiting } = this.gate.snapshot(this.now(clock))
-    // Between a bucket that is empty and one that is full lies as much drain as the bucket holds.
-    const utilization = this.burstMs > 0 ? Math.max(0, 1 + fullForMs / this.burstMs) : fullForMs > 0 ? 1 : 0
-    return { queueDepth: waiting, utilization, pace: pace * this.tokensPerSecond }
-  }
-
-  /** Lets every waiting call go elsewhere: nobody will wake them any more. */
-  get close(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.closed = true
-      return this.perform((now) => this.gate.close(now))
-    })
-  }
-
-  private turn(ticket: Gate.Ticket<Waiter>): Turn {
-    return {
-      completed: (actual) => this.perform((now) => this.gate.completed(ticket, now, actual)),
-      throttled: (retryAfter) => this.perform((now) => this.gate.throttled(ticket, now, retryAfter)),
-      failed: this.perform((now) => this.gate.failed(ticket, now))
-    }
-  }
-
-  private toLocal(instant: bigint): number {
-    return toMillis(instant - this.origin)
-  }
-
-  private now(clock: Clock.Clock): number {
-    return this.toLocal(clock.unsafeCurrentTimeNanos())
-  }
-
-  private tell(actions: Gate.Actions<Waiter>): void {
-    for (const action of actions) {
-      const waiter = action.ticket.data
-      waiter.action = action
-      waiter.resume?.()
-    }
-  }
-
-  private perform(operation: (now: number) => Gate.Actions<Waiter>): Effect.Effect<void> {
-    return Effect.clockWith((clock) => {
-      const now = this.now(clock)
-      this.tell(operation(now))
-      if (this.closed) {
-        this.tell(this.gate.close(now))
-        return Effect.void
-      }
-      if (this.gate.wakeAt >= this.ringsAt) return Effect.void
-      this.ringsAt = this.gate.wakeAt
-      return Effect.asVoid(FiberHandle.run(this.timer, this.ring))
-    })
-  }
-
-  private readonly ring: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.zipRight(
-      sleepUntil(this.origin + BigInt(Math.ceil(this.ringsAt * 1e6))),
-      Effect.clockWith((clock) => {
-        this.tell(this.gate.tick(this.now(clock)))
-        this.ringsAt = this.gate.wakeAt
-        return this.ringsAt === Infinity ? Effect.void : this.ring
-      })
-    )
-  )
-}
-
-const awaitTurn = (waiter: Waiter): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    waiter.resume = () => resume(Effect.void)
-  })
-
 const problem = (option: string, message: string): ConfigError.ConfigError => ConfigError.InvalidData([option], message)
 
 /**
@@ -354,7 +216,7 @@ export const make = (options: Options): Effect.Effect<Controller, ConfigError.Co
     // Registered after the timer's own finalizer, so run before it.
     return yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const live = new Live(options, origin, timer)
+        const live = new LiveGate(options, origin, timer)
         if (options.deployment !== undefined) {
           Metrics.gate({ deployment: options.deployment, read: () => live.state(clock) })
         }

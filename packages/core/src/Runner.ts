@@ -4,34 +4,24 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import * as Decision from "effect/ScheduleDecision"
 import * as Intervals from "effect/ScheduleIntervals"
-import * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
+import type * as Scope from "effect/Scope"
 import type * as Admission from "./Admission.js"
 import type { Attempt, Kind } from "./Attempt.js"
 import type { Reply } from "./Call.js"
 import { Call } from "./Call.js"
-import * as Deadline from "./Deadline.js"
-import type { Passage } from "./internal/passage.js"
-import * as Passages from "./internal/passage.js"
-import * as Span from "./internal/span.js"
-import { never, sleepUntil, toMillis, toNanos } from "./internal/time.js"
-import * as Metrics from "./Metrics.js"
+import { toNanos } from "./internal/time.js"
+import type * as Metrics from "./Metrics.js"
 import type { Retryable } from "./Recovery.js"
 import { isRecoverable, isRetryable } from "./Recovery.js"
 import { limitOf, shortestWait } from "./RetryAfter.js"
-import { attributes, spans } from "./Telemetry.js"
 
 /**
  * A wait before an attempt, decided on by a Schedule. `notBefore` is an instant of `Clock.currentTimeNanos`. `hinted`: it is
@@ -179,191 +169,7 @@ export interface Options<Target, F extends Failure, E> {
   readonly toError: (failure: F, history: History) => E
 }
 
-// The compiler cannot know that what was excluded and then added is all there was.
-const within = <R>(
-  context: Context.Context<Exclude<R, Scope.Scope>>,
-  scope: Scope.Scope,
-  span: Tracer.Span
-): Context.Context<R> =>
-  Context.add(Context.add(context, Scope.Scope, scope), Tracer.ParentSpan, span) as Context.Context<R>
-
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
-/**
- * A runner over one deployment: the only place where attempt and wait spans are made and attempts are recorded.
- *
- * Without a wait and without a failure, an attempt costs one span. An attempt is cut off at the earlier of `timeout` and
- * the call's deadline.
- *
- * With `admission` every attempt first waits for its turn: within `CallSettings.longestWait` from the start of the call,
- * with the call's priority, in its order of arrival. A call whose turn would come later fails without being sent, and
- * without an attempt in its log. Its turn lasts until the attempt's scope closes, for a stream until its end.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const make = <Target, F extends Failure, E>(options: Options<Target, F, E>): Runner<Target, F, E> => {
-  const { admission, deployment, kind, model, target } = options
-  const metrics = Metrics.deployment(options)
-  const timeout = toNanos(options.timeout)
-  const spanOptions = {
-    kind: "client",
-    captureStackTrace: false,
-    attributes: { ...options.attributes, [attributes.deployment]: deployment }
-  } as const
-
-  const toError = (call: Call["Type"], failure: F): E =>
-    options.toError(failure, { attempts: [...call.attempts], since: call.startedAt, once: call.once })
-
-  const overdue = (call: Call["Type"], passage: Passage<F> | undefined): Effect.Effect<never, E> => {
-    const failed = Effect.failSync(() => toError(call, options.cutOff("deadline", {})))
-    return passage === undefined ? failed : Effect.zipRight(passage.turn.failed, failed)
-  }
-
-  // To be run uninterruptibly.
-  const attempt = <A, R>(
-    use: Use<Target, A, F, R>,
-    call: Call["Type"],
-    restore: Restore,
-    passage: Passage<F> | undefined
-  ): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
-    Effect.contextWithEffect((context: Context.Context<Exclude<R, Scope.Scope>>) =>
-      Effect.withFiberRuntime((fiber) => {
-        const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
-        const startedAt = clock.unsafeCurrentTimeNanos()
-        const deadline = Option.getOrElse(call.deadline, () => never)
-        if (deadline <= startedAt) return overdue(call, passage)
-        const cut: Cut = deadline <= startedAt + timeout ? "deadline" : "timeout"
-        const resends = call.sentBy(runner)
-        const number = call.attempts.length + 1
-        const record = (outcome: string, failure?: F): void =>
-          call.record(
-            runner,
-            {
-              number,
-              deployment,
-              kind,
-              outcome,
-              ...(failure === undefined || Option.isNone(failure.retryAfter)
-                ? {}
-                : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
-              startedMs: toMillis(startedAt - call.startedAt),
-              durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
-            },
-            failure?.errorType
-          )
-        return Effect.flatMap(Effect.makeSpan(spans.attempt(kind), spanOptions), (span) =>
-          Effect.flatMap(Scope.make(), (scope) => {
-            span.attribute(attributes.attempt, number)
-            if (resends > 0) span.attribute(attributes.resendCount, resends)
-            call.recordSent(metrics)
-            const endSpan = Span.ender(span, clock, fiber)
-            // A finalizer that breaks must not keep the span open.
-            const end = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-              Effect.ensuring(
-                Scope.close(scope, exit),
-                Effect.sync(() => {
-                  call.recordEnded(metrics)
-                  endSpan(exit)
-                })
-              )
-            const fail = (cause: Cause.Cause<F>): Effect.Effect<never, E> => {
-              const failed = Either.match(Cause.failureOrCause(cause), {
-                onLeft: (failure) => {
-                  if (failure.unsent !== true) record(failure._tag, failure)
-                  span.attribute(attributes.errorType, failure.errorType)
-                  if (Option.isSome(failure.retryAfter)) {
-                    span.attribute(attributes.retryAfterMs, Duration.toMillis(failure.retryAfter.value))
-                  }
-                  return Exit.fail(toError(call, failure))
-                },
-                onRight: (cause) => {
-                  const outcome = Cause.isInterruptedOnly(cause) ? "interrupted" : "defect"
-                  record(outcome)
-                  span.attribute(attributes.errorType, outcome)
-                  return Exit.failCause(cause)
-                }
-              })
-              // Both causes surface where a finalizer breaks: it must not hide what the attempt came to.
-              return Effect.ensuring(failed, end(failed))
-            }
-            const running = Deadline.run(
-              Effect.suspend(() => use(target)),
-              {
-                context: within(context, scope, span),
-                clock,
-                restore,
-                instant: cut === "deadline" ? deadline : startedAt + timeout,
-                onPassed: () => options.cutOff(cut, call.reply)
-              }
-            )
-            return Effect.flatMap(Effect.exit(running), (exit): Effect.Effect<A, E> => {
-              if (Exit.isSuccess(exit)) {
-                record("answered")
-                call.addFinalizer(
-                  passage === undefined ? end : (exit) => Effect.ensuring(Passages.settle(call, passage), end(exit))
-                )
-                return Exit.succeed(exit.value)
-              }
-              return passage === undefined
-                ? fail(exit.cause)
-                : Effect.zipRight(Passages.refuse(call, passage, exit.cause), fail(exit.cause))
-            })
-          })
-        )
-      })
-    )
-
-  const waitSpan = (
-    call: Call["Type"],
-    began: bigint,
-    waiting: Effect.Effect<void>,
-    plan: { readonly reason: string; readonly planned: Duration.Duration }
-  ): Effect.Effect<void> =>
-    waiting.pipe(
-      Effect.ensuring(Effect.map(Clock.currentTimeNanos, (ended) => call.recordWait(ended - began))),
-      Effect.withSpan(spans.wait, {
-        kind: "internal",
-        captureStackTrace: false,
-        attributes: {
-          [attributes.deployment]: deployment,
-          [attributes.waitReason]: plan.reason,
-          [attributes.waitPlannedMs]: Duration.toMillis(plan.planned)
-        }
-      })
-    )
-
-  const wait = (call: Call["Type"], pause: Pause): Effect.Effect<void> =>
-    Effect.flatMap(Clock.currentTimeNanos, (began) =>
-      // Also where the time has passed by now, as on a busy machine: whoever reads the trace finds every wait that was decided on.
-      Duration.equals(pause.planned, Duration.zero)
-        ? Effect.void
-        : waitSpan(call, began, sleepUntil(pause.notBefore), pause)
-    )
-
-  const runner: Runner<Target, F, E> = {
-    primary: { deployment, model, kind },
-    execute: (use, conditions) =>
-      Effect.flatMap(Call, (call) => {
-        if (admission !== undefined) {
-          return Effect.uninterruptibleMask((restore) => {
-            const wait: Passages.Wait = (waiting, plan) =>
-              Effect.flatMap(Clock.currentTimeNanos, (began) => waitSpan(call, began, restore(waiting), plan))
-            return Passages.enter(admission, call, conditions, wait).pipe(
-              Effect.mapError((failure) => toError(call, failure)),
-              Effect.flatMap((passage) => attempt(use, call, restore, passage))
-            )
-          })
-        }
-        const sending = Effect.uninterruptibleMask((restore) => attempt(use, call, restore, undefined))
-        return conditions?.pause === undefined ? sending : Effect.zipRight(wait(call, conditions.pause), sending)
-      }),
-    get members() {
-      return [{ target, runner }]
-    }
-  }
-  return runner
-}
+export { make } from "./internal/leaf.js"
 
 const mayRetry = <E>(error: E): error is Extract<E, Retryable> => isRetryable(error)
 
