@@ -5,11 +5,9 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Cause from "effect/Cause"
 import * as Runtime from "effect/Runtime"
-import type { CallError } from "./CallError.js"
 import { Deployment } from "./Deployment.js"
 import type { Incoming } from "./internal/bridge.js"
 import { webResponse } from "./internal/webResponse.js"
@@ -21,9 +19,6 @@ import { webResponse } from "./internal/webResponse.js"
  * @category models
  */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
-
-// As the global fetch reports it, word for word: clients compare the message, and look into the cause for a timeout.
-const toNetworkError = (error: CallError): TypeError => new TypeError("fetch failed", { cause: error })
 
 const read = async (request: Request): Promise<Incoming> => ({
   method: request.method,
@@ -38,13 +33,17 @@ const read = async (request: Request): Promise<Incoming> => ({
  * operation is read from the end of the URL: `chat/completions`, `embeddings`, `responses` and what is below it.
  *
  * - A stream is handed on once its output has begun, so a throttle before it, in the stream or not, is waited out.
- * - The client's own errors are made from the last reply, as the service sent it. Without one (no connection, a timeout, the
- *   call's deadline) the promise is rejected with a `TypeError`, whose `cause` is the typed error.
- * - The request's AbortSignal covers the body too. A body that is left unread must be cancelled.
+ * - The client's own errors are made from the last reply, as the service sent it. Without one the answer is what a gateway
+ *   would say: 502 (no connection, an answer of unknown shape), 504 (a timeout, the call's deadline), 429 (admission gave
+ *   up), with the error's tag as `code`.
+ * - The request's AbortSignal covers the body too, and is the only reason for which the promise is rejected. A body that is
+ *   left unread must be cancelled.
  * - A stream that breaks errors its body with a `TypeError` whose `cause` is `StreamBroken`.
  * - Answers carry `x-spillway-deployment`, `x-spillway-served-by` and `x-spillway-outcome`.
  *
- * Set the client's own retries to 0: retries have one owner. Settings around this effect (`CallSettings.withMaxWait`)
+ * Set the client's own retries to 0: retries have one owner, and only it knows what must not be sent twice. Failures carry
+ * `x-should-retry: false`, which the `openai` packages obey even where their retries are left on; Vercel's AI SDK and
+ * LangChain do not read it. Settings around this effect (`CallSettings.withMaxWait`)
  * hold for every request of the `fetch`.
  *
  * @since 0.1.0
@@ -72,6 +71,6 @@ export const make: Effect.Effect<Fetch, never, Deployment> = Effect.flatMap(Depl
     const exit = await Runtime.runPromiseExit(runtime, webResponse(runner, incoming, signal), { signal })
     if (Exit.isSuccess(exit)) return exit.value
     signal.throwIfAborted()
-    throw Either.match(Cause.failureOrCause(exit.cause), { onLeft: toNetworkError, onRight: Cause.squash })
+    throw Cause.squash(exit.cause)
   })
 )

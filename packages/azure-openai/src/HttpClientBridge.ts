@@ -36,23 +36,36 @@ const textOf = (request: HttpClientRequest.HttpClientRequest): Effect.Effect<str
 /**
  * An HttpClient over a deployment. Whatever URL and key the client above it was set up with, the request goes to the
  * deployments, each by its own URL style and credential, and waits and falls back as the policy says. Replies and streams are
- * handed on as by `FetchBridge.make`. What surfaces is the last reply, as the service sent it; without one, a `RequestError`
- * whose `cause` is the typed error.
+ * handed on as by `FetchBridge.make`, failures too: as the last reply, or as what a gateway would say in its place. Retries
+ * above it (`HttpClient.retryTransient`) are to be left out: they have one owner.
  *
  * Settings around a call (`CallSettings`) hold, and spans have the call's span for a parent. The HttpClient's own span is
- * switched off, because the call's stands for it.
+ * switched off, because the call's stands for it. A body that cannot be sent as JSON (a form, a file) is a `RequestError`.
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { HttpClientRequest } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { Deployment, HttpClientBridge } from "@spillway/azure-openai"
+ *
+ * // A client of your own over the policy, beside one that goes elsewhere.
+ * export const answer = Effect.gen(function* () {
+ *   const chat = HttpClientBridge.make(yield* Deployment.Deployment)
+ *   return yield* HttpClientRequest.post("https://unused.example/v1/chat/completions").pipe(
+ *     HttpClientRequest.bodyUnsafeJson({ model: "any", messages: [{ role: "user", content: "Hi" }] }),
+ *     chat.execute,
+ *     Effect.flatMap((response) => response.json)
+ *   )
+ * })
+ * ```
  */
 export const make = (runner: Service): HttpClient.HttpClient =>
   HttpClient.make((request, url, signal) =>
     Effect.flatMap(textOf(request), (body) =>
       webResponse(runner, { method: request.method, url, headers: request.headers, body }, signal).pipe(
-        Effect.mapBoth({
-          onFailure: (cause) => new HttpClientError.RequestError({ request, reason: "Transport", cause }),
-          onSuccess: (response) => HttpClientResponse.fromWeb(request, response)
-        })
+        Effect.map((response) => HttpClientResponse.fromWeb(request, response))
       )
     )
   ).pipe(HttpClient.withTracerDisabledWhen(() => true))

@@ -36,14 +36,18 @@ export interface Outgoing {
   readonly body: string | Stream.Stream<Uint8Array, StreamBroken>
 }
 
-const operations = /\/(chat\/completions|embeddings|responses(?:\/([\w-]+)(?:\/cancel|\/input_items)?)?)\/?$/
+// `responses/compact` and `responses/input_tokens` are about no response: like `responses`, they go to any deployment.
+const operations =
+  /\/(chat\/completions|embeddings|responses(?:\/(?:compact|input_tokens|([\w-]+)(?:\/cancel|\/input_items)?))?)\/?$/
 
 const json = { "content-type": "application/json" }
 
 const refusal = (status: number, code: string, message: string, param?: string): Outgoing => ({
   status,
   headers: { ...json, "x-should-retry": "false" },
-  body: JSON.stringify({ error: { code, type: "invalid_request_error", param: param ?? null, message } })
+  body: JSON.stringify({
+    error: { code, type: status < 500 ? "invalid_request_error" : "server_error", param: param ?? null, message }
+  })
 })
 
 interface Parsed {
@@ -89,11 +93,19 @@ const parse = ({ body, headers, method, url }: Incoming): Either.Either<Parsed, 
 
 // The other client's credentials are not for these deployments, its connection is its own, and trace ids are not for the
 // service.
+const credentials = /key|token|secret|auth|password|credential|signature|session|cookie|^(code|sig)$/i
 const ownHeaders =
-  /^(authorization|api-key|x-api-key|ocp-apim-subscription-key|cookie|proxy-.*|host|connection|keep-alive|te|trailer|upgrade|expect|content-.*|transfer-encoding|accept-encoding|traceparent|tracestate|b3|x-b3-.*|x-should-retry)$/
+  /^(proxy-.*|host|connection|keep-alive|te|trailer|upgrade|expect|content-.*|transfer-encoding|accept-encoding|traceparent|tracestate|b3|x-b3-.*|x-should-retry)$/
 
 const forwarded = (headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => !ownHeaders.test(name)))
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !ownHeaders.test(name) && !credentials.test(name)))
+
+const queryOf = (url: URL): Readonly<Record<string, ReadonlyArray<string>>> =>
+  Object.fromEntries(
+    [...new Set(url.searchParams.keys())]
+      .filter((name) => name !== "api-version" && !credentials.test(name))
+      .map((name) => [name, url.searchParams.getAll(name)])
+  )
 
 // Bodies are handed on decoded, and in other pieces.
 const framing = /^(content-encoding|content-length|transfer-encoding|connection|keep-alive)$/
@@ -129,14 +141,14 @@ const usageOf = (answer: unknown): unknown => record(answer)["usage"]
 const check = (
   reply: Failure.RawReply,
   target: Target,
-  { id, method, operation }: Parsed
+  parsed: Parsed
 ): Effect.Effect<Failure.RawReply, Failure.Failure> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Either.match(reply.body === "" ? Either.right({}) : parseJson(reply.body), {
       onLeft: () => Effect.fail(Failure.brokenBody(reply)),
       onRight: (value) => {
         const response = record(value)
-        if (operation === "responses" && method === "POST" && id === undefined) {
+        if (isCreation(parsed)) {
           if (response["status"] === "failed") {
             const failure = Reply.classifyInStream({
               ...reply,
@@ -155,63 +167,70 @@ const check = (
     })
   )
 
-const statuses: Partial<Record<CallError["_tag"], number>> = {
+const statuses: Record<CallError["_tag"], number> = {
   RateLimited: 429,
+  Saturated: 429,
   Unauthorized: 401,
   NotFound: 404,
   BadRequest: 400,
-  Malformed: 502
+  PromptTooLong: 400,
+  ContentFiltered: 400,
+  Malformed: 502,
+  Unavailable: 502,
+  OutcomeUnknown: 502,
+  DeadlineExceeded: 504
 }
 
-// What the service said last is what the other client's own errors are made from. It is told not to try again: that was done.
-const toOutgoing = (error: CallError, last: Failure.RawReply | undefined): Effect.Effect<Outgoing, CallError> => {
-  if (last !== undefined) {
-    return Effect.succeed({
-      status: last.status,
-      headers: { ...handedOn(last.headers), "x-should-retry": "false" },
-      body: last.body
-    })
-  }
-  const status = statuses[error._tag]
-  return status === undefined
-    ? Effect.fail(error)
-    : Effect.succeed(refusal(status, error._tag, error.message, error._tag === "BadRequest" ? error.param : undefined))
-}
+const statusOf = (error: CallError): number =>
+  "reason" in error && error.reason === "timeout" ? 504 : statuses[error._tag]
 
-const isCreation = ({ id, method, operation }: Parsed): boolean =>
-  operation === "responses" && method === "POST" && id === undefined
+// What the service said last is what the other client's own errors are made from; where it said nothing, what a gateway would
+// say. The client is told not to try again: that was done, or must not be.
+const toOutgoing = (error: CallError, last: Failure.RawReply | undefined): Outgoing =>
+  last === undefined
+    ? refusal(statusOf(error), error._tag, error.message, error._tag === "BadRequest" ? error.param : undefined)
+    : {
+        status: last.status,
+        headers: { ...handedOn(last.headers), "x-should-retry": "false" },
+        body: last.body
+      }
+
+const isCreation = ({ method, operation }: Parsed): boolean => operation === "responses" && method === "POST"
+
+const names: Readonly<Record<string, string>> = {
+  embeddings: "embeddings",
+  "chat/completions": "chat",
+  responses: "chat",
+  "responses/compact": "compact_response",
+  "responses/input_tokens": "count_input_tokens"
+}
 
 const nameOf = ({ method, operation }: Parsed): string => {
-  if (operation === "embeddings") return "embeddings"
-  if (operation === "chat/completions" || operation === "responses") return "chat"
-  return operation.endsWith("/cancel") ? "cancel_response" : method === "DELETE" ? "delete_response" : "get_response"
+  const name = names[operation]
+  if (name !== undefined) return name
+  if (operation.endsWith("/cancel")) return "cancel_response"
+  if (operation.endsWith("/input_items")) return "list_input_items"
+  return method === "DELETE" ? "delete_response" : "get_response"
 }
 
 /**
- * Answers another client's request as the policy says. Fails only where no reply came to hand on. What it holds is given
- * back when the enclosing Scope closes, which must not be before the body was read.
+ * Answers another client's request as the policy says, failures included. What it holds is given back when the enclosing
+ * Scope closes, which must not be before the body was read.
  *
  * @internal
  */
-export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoing, CallError, Scope.Scope> =>
+export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoing, never, Scope.Scope> =>
   Either.match(parse(incoming), {
     onLeft: (outgoing) => Effect.succeed(outgoing),
     onRight: (parsed) => {
       const { body, id, method, operation, text } = parsed
       const creates = isCreation(parsed)
       const runner =
-        id === undefined ? follow(all, creates ? body?.["previous_response_id"] : undefined) : about(all, id)
-      const query: Record<string, ReadonlyArray<string>> = {}
-      for (const key of incoming.url.searchParams.keys()) {
-        if (key !== "api-version") query[key] = incoming.url.searchParams.getAll(key)
-      }
-      const request: Request = {
-        method,
-        operation,
-        body: text,
-        query,
-        headers: forwarded(incoming.headers)
-      }
+        id === undefined
+          ? follow(all, operation.startsWith("responses") ? body?.["previous_response_id"] : undefined)
+          : about(all, id)
+      const query = queryOf(incoming.url)
+      const request: Request = { method, operation, body: text, query, headers: forwarded(incoming.headers) }
       const streams = body?.["stream"] === true || incoming.url.searchParams.get("stream") === "true"
 
       // A runner fails with an error that knows no body. The last reply is kept on its way to it.
@@ -265,7 +284,7 @@ export const respond = (all: Service, incoming: Incoming): Effect.Effect<Outgoin
           { [attributes.stream]: streams ? true : undefined },
           { once: creates && once(body ?? {}), ...(body === undefined ? {} : { body }) }
         ),
-        Effect.catchAll((error) => toOutgoing(error, last))
+        Effect.catchAll((error) => Effect.sync(() => toOutgoing(error, last)))
       )
     }
   })

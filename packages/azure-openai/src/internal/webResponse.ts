@@ -8,10 +8,9 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { CallError } from "../CallError.js"
 import type { StreamBroken } from "../StreamBroken.js"
 import type { Service } from "../Deployment.js"
-import type { Incoming } from "./bridge.js"
+import type { Incoming, Outgoing } from "./bridge.js"
 import { respond } from "./bridge.js"
 
 const interrupted = Exit.interrupt(FiberId.none)
@@ -70,30 +69,33 @@ const toBody = (
     )
   })
 
+// A status that no web response may have, and that no HTTP server should.
+const isStatus = (status: number): boolean => status >= 200 && status <= 599
+
+const toResponse = (body: ReadableStream<Uint8Array> | string, { headers, status }: Outgoing): Response =>
+  // A status without content may have no body, not even an empty one.
+  new Response(body === "" ? null : body, { status: isStatus(status) ? status : 502, headers })
+
 /**
  * The web response to another client's request. A body that is a stream holds its connection until it was read to its end,
  * is cancelled, or `signal` aborts.
  *
  * @internal
  */
-export const webResponse = (
-  runner: Service,
-  incoming: Incoming,
-  signal: AbortSignal
-): Effect.Effect<Response, CallError> =>
+export const webResponse = (runner: Service, incoming: Incoming, signal: AbortSignal): Effect.Effect<Response> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Scope.make(), (scope) =>
       restore(Scope.extend(respond(runner, incoming), scope)).pipe(
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-        Effect.flatMap(({ body, headers, status }) =>
-          typeof body === "string"
-            ? Effect.as(
+        Effect.flatMap((outgoing) => {
+          const { body } = outgoing
+          return typeof body === "string"
+            ? Effect.zipRight(
                 Scope.close(scope, Exit.void),
-                // A status without content may have no body, not even an empty one.
-                new Response(body === "" ? null : body, { status, headers })
+                Effect.sync(() => toResponse(body, outgoing))
               )
-            : Effect.map(toBody(body, scope, signal), (readable) => new Response(readable, { status, headers }))
-        )
+            : Effect.map(toBody(body, scope, signal), (readable) => toResponse(readable, outgoing))
+        }),
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
     )
   )
