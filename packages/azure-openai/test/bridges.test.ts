@@ -3,7 +3,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import { Deployment, FetchBridge, HttpClientBridge } from "@spillway/azure-openai"
 import { CallSettings, RetryAfter } from "@spillway/core"
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Fiber, Layer, Stream, TestClock } from "effect"
 import { recorder } from "./support/recorder.js"
 import type { Prepared } from "./support/wire.js"
 import { chatEvents, event, promptFilter, ptu, roleChunk, sse, standard, wire } from "./support/wire.js"
@@ -127,19 +127,172 @@ describe("FetchBridge", () => {
     })
   )
 
-  it.effect("rejects with a TypeError where no reply came, even after one that did", () =>
-    Effect.gen(function* () {
-      const fetch = yield* fetchOver(wire([throttle, { refuse: "ECONNREFUSED" }]))
+  const silent: Prepared = { ...ok, delay: "1 hour" }
+  const gateway: ReadonlyArray<readonly [string, ReadonlyArray<Prepared>, unknown, number, string, number]> = [
+    ["no connection, even after a reply", [throttle, { refuse: "ECONNREFUSED" }], request, 502, "Unavailable", 2],
+    ["a lost connection", [{ refuse: "ECONNRESET" }, { refuse: "ECONNRESET" }], request, 502, "Unavailable", 2],
+    ["a timeout, even after a reply", [throttle, silent], request, 504, "Unavailable", 2],
+    ["a reply that is too long", [{ ...ok, pieces: ["x".repeat(3000)] }], request, 502, "Malformed", 1],
+    ["a lost reply of what must not run twice", [{ refuse: "ECONNRESET" }], { input: "Hi" }, 502, "OutcomeUnknown", 1],
+    ["no reply in time of what must not run twice", [silent], { input: "Hi" }, 504, "OutcomeUnknown", 1]
+  ]
+  for (const [what, replies, body, status, code, sent] of gateway) {
+    it.effect(`answers ${what} as a gateway would, and says not to try again`, () =>
+      Effect.gen(function* () {
+        const server = wire(replies)
+        const fetch = yield* fetchOver(server, { timeout: "10 seconds", bodyLimit: 2000 })
+        const to = "input" in (body as object) ? "https://theirs.example/v1/responses" : url
 
-      const error = yield* Effect.flip(
-        Effect.tryPromise({ try: () => fetch(url, post(request)), catch: (error) => error })
+        const fiber = yield* Effect.fork(Effect.promise(() => fetch(to, post(body))))
+        for (let second = 0; second < 12; second++) yield* TestClock.adjust("1 second")
+        const response = yield* Fiber.join(fiber)
+        const { error } = yield* Effect.promise(() => response.json() as Promise<{ error: { code: string } }>)
+
+        assert.deepStrictEqual(
+          [response.status, error.code, response.headers.get("x-should-retry"), server.sent.length],
+          [status, code, "false", sent]
+        )
+      })
+    )
+  }
+
+  it.effect("says so at the call's deadline", () =>
+    Effect.gen(function* () {
+      const fetch = yield* fetchOver(wire([silent])).pipe(CallSettings.withDeadline("2 seconds"))
+
+      const fiber = yield* Effect.fork(Effect.promise(() => fetch(url, post(request))))
+      for (let second = 0; second < 3; second++) yield* TestClock.adjust("1 second")
+      const response = yield* Fiber.join(fiber)
+
+      assert.strictEqual(response.status, 504)
+      assert.include(yield* Effect.promise(() => response.text()), "DeadlineExceeded")
+    })
+  )
+
+  it.effect("does not send twice what leaves something behind, whatever the reply", () =>
+    Effect.gen(function* () {
+      const broken: Prepared = { status: 500, headers: { "content-type": "application/json" }, pieces: ['{"a":1}'] }
+      for (const [body, sent] of [
+        [{ input: "Hi" }, 1],
+        [{ input: "Hi", store: false, tools: [{ type: "mcp" }] }, 1],
+        [{ input: "Hi", store: false }, 2]
+      ] as const) {
+        const server = wire([broken, broken])
+        const fetch = yield* fetchOver(server)
+
+        const response = yield* Effect.promise(() => fetch("https://theirs.example/v1/responses", post(body)))
+
+        assert.deepStrictEqual(
+          [response.status, response.headers.get("x-should-retry"), server.sent.length],
+          [500, "false", sent]
+        )
+        assert.strictEqual(yield* Effect.promise(() => response.text()), '{"a":1}')
+      }
+    })
+  )
+
+  const mended: ReadonlyArray<readonly [string, Prepared]> = [
+    ["is no JSON", { headers: { "content-type": "application/json" }, pieces: ["<html>"] }],
+    ["was cut off", { headers: { "content-type": "application/json" }, pieces: ['{"id":', { reset: true }] }],
+    [
+      "is a response that was throttled",
+      { ...ok, pieces: [JSON.stringify({ id: "r", status: "failed", error: { code: "rate_limit_exceeded" } })] }
+    ]
+  ]
+  for (const [what, reply] of mended) {
+    it.effect(`goes on to the next deployment where a success ${what}`, () =>
+      Effect.gen(function* () {
+        const server = wire([reply, ok])
+        const fetch = yield* fetchOver(server).pipe(CallSettings.withMaxWait(0))
+
+        const response = yield* Effect.promise(() =>
+          fetch("https://theirs.example/v1/responses", post({ input: "Hi", store: false }))
+        )
+
+        assert.deepStrictEqual(yield* Effect.promise(() => response.json()), completion)
+        assert.strictEqual(response.headers.get("x-spillway-outcome"), "fallback")
+        assert.strictEqual(server.sent.length, 2)
+      })
+    )
+  }
+
+  it.effect("goes back to the deployment that made a response, streamed or not", () =>
+    Effect.gen(function* () {
+      const created = { id: "resp_1", object: "response", status: "completed", output: [] }
+      const events = ["response.created", "response.completed"].map((type) => event({ type, response: created }, type))
+      for (const reply of [
+        { ...ok, pieces: [JSON.stringify(created)] },
+        { headers: sse, pieces: events }
+      ]) {
+        const server = wire([throttle, reply, ok, ok, ok])
+        const fetch = yield* fetchOver(server)
+        const base = "https://theirs.example/v1/responses"
+        const ask = (path: string, init: RequestInit) =>
+          Effect.promise(async () => (await fetch(`${base}${path}`, init)).text())
+
+        yield* ask("", post({ input: "Hi", ...(reply.headers === sse ? { stream: true } : {}) }))
+        yield* ask("", post({ input: "And?", previous_response_id: "resp_1" }))
+        yield* ask("/resp_1", { method: "GET" })
+        yield* ask("/resp_1/input_items?limit=3", { method: "GET" })
+
+        assert.deepStrictEqual(
+          server.sent.slice(2).map(({ body, url }) => [new URL(url).pathname, body?.["model"]]),
+          [
+            ["/openai/v1/responses", "gpt-4o"],
+            ["/openai/v1/responses/resp_1", undefined],
+            ["/openai/v1/responses/resp_1/input_items", undefined]
+          ]
+        )
+      }
+    })
+  )
+
+  for (const operation of ["compact", "input_tokens"]) {
+    it.effect(`waits and falls back for responses/${operation}, which is about no response`, () =>
+      Effect.gen(function* () {
+        const server = wire([throttle, ok])
+        const { layer: tracer, tree } = recorder()
+        const fetch = yield* fetchOver(server).pipe(Effect.provide(tracer))
+
+        const response = yield* Effect.promise(() =>
+          fetch(`https://theirs.example/v1/responses/${operation}`, post({ input: "Hi" }))
+        )
+
+        assert.strictEqual(response.headers.get("x-spillway-outcome"), "fallback")
+        assert.deepStrictEqual(
+          server.sent.map(({ body, url }) => [new URL(url).pathname, body?.["model"]]),
+          [
+            [`/openai/responses/${operation}`, "gpt-4o-ptu"],
+            [`/openai/v1/responses/${operation}`, "gpt-4o"]
+          ]
+        )
+        const name = operation === "compact" ? "compact_response" : "count_input_tokens"
+        assert.strictEqual(tree().split("\n")[0], `${name} gpt-4o ok 0-0`)
+      })
+    )
+  }
+
+  it.effect("keeps the client's credentials to itself, wherever they are", () =>
+    Effect.gen(function* () {
+      const server = wire([ok])
+      const fetch = yield* fetchOver(server)
+      const theirs =
+        "Authorization api-key x-api-key Ocp-Apim-Subscription-Key x-goog-api-key x-functions-key X-Auth-Token Cookie"
+      const headers = Object.fromEntries(theirs.split(" ").map((name) => [name, "SECRET"]))
+      const query =
+        "api-key=SECRET&subscription-key=SECRET&code=SECRET&access_token=SECRET&sig=SECRET&limit=3&include=a&include=b"
+
+      yield* Effect.promise(() =>
+        fetch(`https://theirs.example/v1/chat/completions?${query}`, {
+          ...post(request),
+          headers: { ...headers, "content-type": "application/json", "x-mine": "1" }
+        })
       )
 
-      assert.strictEqual(String(error), "TypeError: fetch failed")
-      const { cause } = error as { cause?: { _tag?: string; message?: string } }
+      assert.notInclude(JSON.stringify(server.sent), "SECRET")
       assert.deepStrictEqual(
-        [cause?._tag, cause?.message],
-        ["Unavailable", "gpt-4o: connection refused (2 requests sent)"]
+        [new URL(server.sent[0]?.url ?? "").search, server.sent[0]?.headers["x-mine"]],
+        ["?api-version=2024-10-21&limit=3&include=a&include=b", "1"]
       )
     })
   )
@@ -184,6 +337,97 @@ describe("FetchBridge", () => {
       assert.strictEqual(yield* Effect.promise(() => response.text()), bytes)
       assert.strictEqual(tree(), "chat gpt-4o ok 0-0\n  attempt provisioned error 0-0\n  attempt standard ok 0-0")
       assert.strictEqual(spans[0]?.attributes.get("gen_ai.response.finish_reasons"), "stop")
+    })
+  )
+
+  it.effect("hands on what comes after the last event", () =>
+    Effect.gen(function* () {
+      const bytes = [...chatEvents("Hello"), ": trailing\n\n", event("[DONE]")]
+      const fetch = yield* fetchOver(wire([{ headers: sse, pieces: bytes }]))
+
+      const response = yield* Effect.promise(() => fetch(url, post({ ...request, stream: true })))
+
+      assert.strictEqual(yield* Effect.promise(() => response.text()), bytes.join(""))
+    })
+  )
+
+  it.effect("ends a stream 250 ms after its last event where the connection stays open, though more comes", () =>
+    Effect.gen(function* () {
+      const noise = Array.from({ length: 20 }, () => [": trailing\n\n", { wait: "100 millis" }] as const).flat()
+      const server = wire([{ headers: sse, pieces: [...chatEvents("Hello"), ...noise] }])
+      const fetch = yield* fetchOver(server)
+
+      const fiber = yield* Effect.fork(
+        Effect.promise(async () => (await fetch(url, post({ ...request, stream: true }))).text())
+      )
+      for (let at = 0; at < 300; at += 50) yield* TestClock.adjust("50 millis")
+
+      assert.strictEqual(
+        yield* Fiber.join(fiber),
+        [...chatEvents("Hello"), ...Array.from({ length: 3 }, () => ": trailing\n\n")].join("")
+      )
+      assert.deepStrictEqual(server.aborted, [0])
+    })
+  )
+
+  it.effect("reads no further than the client does", () =>
+    Effect.gen(function* () {
+      const texts = Array.from({ length: 100 }, (_, n) => `${n} `)
+      const server = wire([{ headers: sse, pieces: chatEvents(...texts) }])
+      const fetch = yield* fetchOver(server)
+      const response = yield* Effect.promise(() => fetch(url, post({ ...request, stream: true })))
+      const reader = response.body?.getReader()
+      const next = Effect.promise(async () => reader?.read())
+
+      // What was read to begin it comes first.
+      const pulled = [server.pulled(0)]
+      for (let packet = 0; packet < 5; packet++) {
+        yield* next
+        pulled.push(server.pulled(0))
+      }
+      yield* Effect.promise(async () => reader?.cancel())
+
+      assert.deepStrictEqual(pulled, [3, 3, 3, 3, 4, 5])
+      assert.deepStrictEqual(server.aborted, [0])
+    })
+  )
+
+  it.effect("says nothing of how the reply was packed: it is handed on unpacked", () =>
+    Effect.gen(function* () {
+      const packed = { "content-encoding": "gzip", "content-length": "1", "transfer-encoding": "chunked" }
+      for (const [reply, body] of [
+        [ok, request],
+        [
+          { headers: sse, pieces: chatEvents("Hello") },
+          { ...request, stream: true }
+        ],
+        [{ ...ok, status: 400 }, request]
+      ] as const) {
+        const server = wire([{ ...reply, headers: { ...reply.headers, ...packed, "content-length": "9" } }])
+        const fetch = yield* fetchOver(server)
+
+        const response = yield* Effect.promise(() => fetch(url, post(body)))
+
+        assert.deepStrictEqual(
+          Object.keys(packed).map((name) => response.headers.get(name)),
+          [null, null, null]
+        )
+        assert.strictEqual(yield* Effect.promise(() => response.text()), (reply.pieces ?? []).map(String).join(""))
+      }
+    })
+  )
+
+  it.effect("streams a stored response that is asked for as a stream", () =>
+    Effect.gen(function* () {
+      const completed = { type: "response.completed", response: { id: "resp_1", object: "response", output: [] } }
+      const bytes = event(completed, "response.completed")
+      const server = wire([{ headers: sse, pieces: [bytes] }])
+      const fetch = yield* fetchOver(server)
+
+      const response = yield* Effect.promise(() => fetch("https://theirs.example/v1/responses/resp_1?stream=true"))
+
+      assert.strictEqual(yield* Effect.promise(() => response.text()), bytes)
+      assert.strictEqual(new URL(server.sent[0]?.url ?? "").searchParams.get("stream"), "true")
     })
   )
 
@@ -254,6 +498,24 @@ describe("FetchBridge", () => {
         yield* Effect.sleep("10 millis")
         assert.deepStrictEqual(server.aborted, [0])
       }
+    })
+  )
+
+  it.effect("sends nothing for a signal that has aborted", () =>
+    Effect.gen(function* () {
+      const server = wire([ok])
+      const fetch = yield* fetchOver(server)
+      const reason = new DOMException("enough", "AbortError")
+
+      const error = yield* Effect.flip(
+        Effect.tryPromise({
+          try: () => fetch(url, post(request, { signal: AbortSignal.abort(reason) })),
+          catch: (error) => error
+        })
+      )
+
+      assert.strictEqual(error, reason)
+      assert.strictEqual(server.sent.length, 0)
     })
   )
 
@@ -336,14 +598,37 @@ describe("HttpClientBridge", () => {
     })
   )
 
-  it.effect("fails with a RequestError where no reply came", () =>
+  it.effect("answers as a gateway would where no reply came", () =>
     Effect.gen(function* () {
       const server = wire([{ refuse: "ECONNREFUSED" }, { refuse: "ECONNREFUSED" }])
 
-      const error = yield* Effect.flip(ask(request)).pipe(Effect.provide(client(server)))
+      const response = yield* Effect.provide(ask(request), client(server))
 
-      assert.strictEqual(error._tag, "RequestError")
-      assert.strictEqual((error as { cause?: { _tag?: string } }).cause?._tag, "Unavailable")
+      assert.strictEqual(response.status, 502)
+      assert.include(yield* response.text, "Unavailable")
+    })
+  )
+
+  it.effect("sends a body that is a stream, and refuses one that is a form", () =>
+    Effect.gen(function* () {
+      const server = wire([ok])
+      const encoded = new TextEncoder().encode(
+        JSON.stringify({ ...request, messages: [{ role: "user", content: "é" }] })
+      )
+      const to = HttpClientRequest.post("https://theirs.example/v1/chat/completions")
+      const pieces = Stream.fromIterable([...encoded].map((byte) => Uint8Array.of(byte)))
+
+      yield* HttpClient.execute(HttpClientRequest.bodyStream(to, pieces, { contentType: "application/json" })).pipe(
+        Effect.provide(client(server))
+      )
+      const error = yield* HttpClient.execute(HttpClientRequest.bodyFormData(to, new FormData())).pipe(
+        Effect.flip,
+        Effect.provide(client(server))
+      )
+
+      assert.deepStrictEqual(server.sent[0]?.body?.["messages"], [{ role: "user", content: "é" }])
+      assert.strictEqual(error._tag === "RequestError" && error.reason, "Encode")
+      assert.strictEqual(server.sent.length, 1)
     })
   )
 })
