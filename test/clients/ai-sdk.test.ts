@@ -126,7 +126,7 @@ describe("the AI SDK", () => {
     for (const [server, status, retryable] of [
       [throttled, 429, true],
       [filtered, 400, false],
-      [dropped, undefined, true]
+      [dropped, 502, true]
     ] as const) {
       const error = await rejection(generateText({ model: azure(server, server.fetch).chat("any"), ...options }))
       assert.isTrue(APICallError.isInstance(error))

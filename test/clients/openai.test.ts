@@ -159,12 +159,18 @@ for (const [way, client] of ways) {
       assert.match((error as RateLimitError).headers.get("retry-after-ms") ?? "", /^[36]0000$/)
     })
 
-    it("sees a dropped connection as its APIConnectionError", async () => {
+    it("has its own error for a dropped connection", async () => {
       const server = await play([Script.refuse()], [Script.refuse()])
 
       const error = await rejection(client(server).chat.completions.create({ model: "gpt-4o-ptu", messages }))
 
-      assert.instanceOf(error, APIConnectionError)
+      // The bridge is a gateway: it answers.
+      if (way.endsWith("bridge")) {
+        assert.instanceOf(error, InternalServerError)
+        assert.deepStrictEqual([error.status, error.code], [502, "Unavailable"])
+      } else {
+        assert.instanceOf(error, APIConnectionError)
+      }
     })
 
     it("sees a deployment that does not answer in time as a timeout", async () => {
@@ -351,14 +357,37 @@ describe("through the bridge, the policy", () => {
     assert.deepStrictEqual(await server.asked(), ["gpt-4o-ptu 200"])
   })
 
-  it("tells its own timeouts as timeouts", async () => {
+  it("tells its own timeouts as a gateway's", async () => {
     const server = await play([Script.silent])
     const fetch = await server.fetchWithin("100 millis")
 
     const error = await rejection(azure(server, { fetch }).chat.completions.create({ model: "any", messages }))
 
-    assert.instanceOf(error, APIConnectionTimeoutError)
+    assert.instanceOf(error, InternalServerError)
+    assert.deepStrictEqual([error.status, error.code], [504, "DeadlineExceeded"])
   })
+
+  for (const [what, lost] of [
+    ["its reply is lost", Script.refuse({ after: "20 millis" })],
+    ["it fails", Script.error(ErrorReply.internalServerError)]
+  ] as const) {
+    it(`runs once what must not run twice, where ${what}, though the client's retries are left on`, async () => {
+      const server = await play([Script.forever(lost)], [Script.forever(lost)])
+      const { fetch } = server
+      const model = "any"
+
+      for (const { responses } of [
+        new AzureOpenAI({ endpoint: server.url, apiKey: theirs, apiVersion: "2025-04-01-preview", fetch }),
+        new OpenAI({ baseURL: `${server.url}/openai/v1`, apiKey: theirs, fetch })
+      ]) {
+        const before = (await server.asked()).length
+        const error = await rejection(responses.create({ model, input: "Hi" }))
+
+        assert.instanceOf(error, InternalServerError)
+        assert.strictEqual((await server.asked()).length - before, 1)
+      }
+    })
+  }
 
   it("keeps the clients' keys from the deployments", async () => {
     const server = await serve(

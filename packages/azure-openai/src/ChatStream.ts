@@ -7,11 +7,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { ChatCompletion, ToolCall } from "./ChatCompletion.js"
+import type { ChatCompletion } from "./ChatCompletion.js"
 import { Logprobs, ToolCallDelta, Usage } from "./ChatCompletion.js"
+import { CompletionDraft } from "./internal/completionDraft.js"
 
 const open = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 
@@ -112,16 +112,11 @@ export const text = <E, R>(self: Stream.Stream<ChatChunk, E, R>): Effect.Effect<
 export const usage = <E, R>(self: Stream.Stream<ChatChunk, E, R>): Effect.Effect<Option.Option<Usage>, E, R> =>
   Stream.runFold(self, Option.none<Usage>(), (last, chunk) => (chunk.usage ? Option.some(chunk.usage) : last))
 
-interface Draft {
-  text: string | undefined
-  refusal: string | undefined
-  finish: string | undefined
-  readonly tools: Map<number, { id: string; type: string; name: string; arguments: string }>
-}
-
 /**
  * Runs a stream to its end and puts the chunks together into the completion they are the pieces of: texts, refusals, tool
- * calls, finish reasons, usage.
+ * calls, log probabilities, finish reasons, usage. Fields without a name here are kept: in a message or a tool call, texts and
+ * lists are put together like the others (`reasoning_content`); elsewhere the last word counts (`system_fingerprint`, the
+ * filter's results).
  *
  * @since 0.1.0
  * @category helpers
@@ -136,53 +131,9 @@ interface Draft {
  */
 export const completion = <E, R>(self: Stream.Stream<ChatChunk, E, R>): Effect.Effect<ChatCompletion, E, R> =>
   Effect.suspend(() => {
-    const drafts = new Map<number, Draft>()
-    let id = ""
-    let model: string | undefined
-    let usage: Usage | undefined
-    const add = (chunk: ChatChunk): void => {
-      id = chunk.id || id
-      model = chunk.model || model
-      usage = chunk.usage ?? usage
-      for (const { delta, finish_reason: finish, index } of chunk.choices) {
-        const draft = drafts.get(index) ?? { text: undefined, refusal: undefined, finish: undefined, tools: new Map() }
-        drafts.set(index, draft)
-        if (Predicate.isString(delta?.content)) draft.text = (draft.text ?? "") + delta.content
-        if (Predicate.isString(delta?.refusal)) draft.refusal = (draft.refusal ?? "") + delta.refusal
-        if (finish) draft.finish = finish
-        for (const piece of delta?.tool_calls ?? []) {
-          const call = draft.tools.get(piece.index) ?? { id: "", type: "function", name: "", arguments: "" }
-          draft.tools.set(piece.index, {
-            id: piece.id ?? call.id,
-            type: piece.type ?? call.type,
-            name: call.name + (piece.function?.name ?? ""),
-            arguments: call.arguments + (piece.function?.arguments ?? "")
-          })
-        }
-      }
-    }
-    const toolCalls = (draft: Draft): ReadonlyArray<ToolCall> =>
-      [...draft.tools.values()].map(({ arguments: text, id, name, type }) => ({
-        id,
-        type,
-        function: { name, arguments: text }
-      }))
-    const finished = (): ChatCompletion => ({
-      id,
-      ...(model === undefined ? {} : { model }),
-      ...(usage === undefined ? {} : { usage }),
-      choices: Array.from(drafts, ([index, draft]) => {
-        const message = { role: "assistant" as const, content: draft.text ?? null, refusal: draft.refusal ?? null }
-        return {
-          index,
-          finish_reason: draft.finish ?? null,
-          message:
-            draft.tools.size === 0 ? message : { ...message, content: draft.text || null, tool_calls: toolCalls(draft) }
-        }
-      })
-    })
+    const draft = new CompletionDraft()
     return Effect.map(
-      Stream.runForEach(self, (chunk) => Effect.sync(() => add(chunk))),
-      finished
+      Stream.runForEach(self, (chunk) => Effect.sync(() => draft.add(chunk))),
+      () => draft.finished()
     )
   })

@@ -68,7 +68,9 @@ export const make: Effect.Effect<Fetch, never, Deployment> = Effect.flatMap(Depl
     const { signal } = request
     signal.throwIfAborted()
     const incoming = await read(request)
-    const exit = await Runtime.runPromiseExit(runtime, webResponse(runner, incoming, signal), { signal })
+    // A Layer is built uninterruptibly, and its runtime hands that on.
+    const answering = Effect.interruptible(webResponse(runner, incoming, signal))
+    const exit = await Runtime.runPromiseExit(runtime, answering, { signal })
     if (Exit.isSuccess(exit)) return exit.value
     signal.throwIfAborted()
     throw Cause.squash(exit.cause)

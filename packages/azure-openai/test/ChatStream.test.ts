@@ -459,7 +459,10 @@ describe("ChatStream", () => {
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* ChatStream.completion(chunks), {
         id: "chatcmpl-1",
+        object: "chat.completion",
+        created: 1,
         model: "gpt-4o-2024-11-20",
+        prompt_filter_results: [{ prompt_index: 0, content_filter_results: {} }],
         usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 },
         choices: [
           {
@@ -475,6 +478,72 @@ describe("ChatStream", () => {
           { index: 1, finish_reason: null, message: { role: "assistant", content: "other", refusal: null } }
         ]
       })
+    })
+  )
+
+  it.effect("loses nothing that has no name here, and puts together what comes in pieces", () =>
+    Effect.gen(function* () {
+      const logprob = (token: string) => ({ token, logprob: -1, top_logprobs: [] })
+      const of = (delta: Record<string, unknown>, more?: Record<string, unknown>): ChatStream.ChatChunk => ({
+        id: "c",
+        object: "chat.completion.chunk",
+        created: 7,
+        system_fingerprint: "fp_1",
+        obfuscation: "xxxx",
+        choices: [{ index: 0, delta, finish_reason: null, ...more }]
+      })
+      const tool = (piece: Record<string, unknown>) => of({ tool_calls: [{ index: 0, ...piece }] })
+      const custom = (piece: Record<string, unknown>) => of({ tool_calls: [{ index: 1, ...piece }] })
+
+      const { choices, ...rest } = yield* ChatStream.completion(
+        Stream.make(
+          of({ role: "assistant", content: "", reasoning_content: "Let me " }, { logprobs: null }),
+          of({ reasoning_content: "think.", context: { citations: [{ title: "a" }] } }),
+          of({ context: { citations: [{ title: "b" }], intent: "?" } }),
+          of({ content: "Hel" }, { logprobs: { content: [logprob("Hel")], refusal: null } }),
+          of({ content: "lo" }, { logprobs: { content: [logprob("lo")] } }),
+          tool({ id: "call_1", type: "function", function: { name: "add", arguments: "" } }),
+          tool({ id: "", type: "", function: { arguments: "{}" } }),
+          tool({ id: null, function: { name: null } }),
+          custom({ id: "call_2", type: "custom", custom: { name: "sql", input: "" } }),
+          custom({ custom: { input: "SELECT " } }),
+          custom({ custom: { input: "1" } }),
+          of({}, { finish_reason: "stop", content_filter_results: { hate: { filtered: false } } }),
+          {
+            id: "",
+            object: "",
+            created: 0,
+            model: "",
+            choices: [{ index: 0, content_filter_results: { violence: { filtered: false } } }]
+          }
+        )
+      )
+
+      assert.deepStrictEqual(rest, {
+        id: "c",
+        object: "chat.completion",
+        created: 7,
+        system_fingerprint: "fp_1"
+      })
+      assert.deepStrictEqual(choices, [
+        {
+          index: 0,
+          finish_reason: "stop",
+          content_filter_results: { hate: { filtered: false }, violence: { filtered: false } },
+          logprobs: { content: [logprob("Hel"), logprob("lo")], refusal: null },
+          message: {
+            role: "assistant",
+            content: "Hello",
+            refusal: null,
+            reasoning_content: "Let me think.",
+            context: { citations: [{ title: "a" }, { title: "b" }], intent: "?" },
+            tool_calls: [
+              { id: "call_1", type: "function", function: { name: "add", arguments: "{}" } },
+              { id: "call_2", type: "custom", custom: { name: "sql", input: "SELECT 1" } }
+            ]
+          }
+        }
+      ])
     })
   )
 

@@ -478,7 +478,8 @@ describe("FetchBridge", () => {
         [[...chatEvents("Hel").slice(0, 3), { hang: true }], "body"]
       ] as const) {
         const server = wire([{ headers: sse, pieces }])
-        const fetch = yield* fetchOver(server)
+        // As a Layer builds it.
+        const fetch = yield* Effect.uninterruptible(fetchOver(server))
         const controller = new AbortController()
         const reason = new DOMException("enough", "AbortError")
         setTimeout(() => controller.abort(reason), 50)

@@ -23,7 +23,8 @@ const toBody = (
 ): Effect.Effect<ReadableStream<Uint8Array>> =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime()
-    const pull = yield* Scope.extend(Stream.toPull(stream), scope)
+    // What makes the body may not be interrupted, and its runtime hands that on.
+    const pull = Effect.interruptible(yield* Scope.extend(Stream.toPull(stream), scope))
     const stop = new AbortController()
     let open = true
     let onAbort = () => {}
