@@ -172,7 +172,11 @@ const groups = (requests: Arr.NonEmptyReadonlyArray<Embed>): ReadonlyArray<Arr.N
  * batching: true })`, go out in requests of up to 256, of which 4 are under way at a time; asked for one by one, each is a
  * request of its own. Only texts for the same deployment, of the same dimensions and under equal `CallSettings` go
  * together. A batch is one call, with its root span below that of the first text's caller, and fails as one; but a text
- * that cannot be right fails alone and is not sent. When all who wait for a batch are interrupted, so is its request.
+ * that cannot be right fails alone and is not sent.
+ *
+ * Effect does not interrupt what waits for a batch of several: `Effect.timeout` around one returns when its requests have
+ * ended. Bound a batch by `CallSettings.withDeadline`, which cancels its requests, or ask for {@link embeddings}, which can
+ * be interrupted at any time.
  *
  * With `Effect.withRequestCaching` a text is asked for once for each deployment. Otherwise as {@link embeddings}.
  *

@@ -17,7 +17,7 @@ import { attributes } from "../Telemetry.js"
 import * as Content from "./content.js"
 import * as Operation from "./operation.js"
 import { describe, ResponseProtocol } from "./responseProtocol.js"
-import { codeOf, record } from "./serviceError.js"
+import { codeOf, labelOf, record } from "./serviceError.js"
 import * as Structured from "./structured.js"
 
 /**
@@ -272,7 +272,8 @@ export const beginResponseStream = (
       new ResponseProtocol(reply, target, (id) => {
         target.responses.add(id)
         // What it leaves behind can be found by it, should the call come to nothing.
-        call.recordReply({ ...call.reply, responseId: id })
+        const responseId = labelOf(id)
+        if (responseId !== undefined) call.recordReply({ ...call.reply, responseId })
       })
   )
 
