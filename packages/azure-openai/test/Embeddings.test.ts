@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { AzureOpenAI, Deployment, Embeddings } from "@spillway/azure-openai"
 import { Effect, Exit, Layer, Schema } from "effect"
+import { values } from "../../../test/support/metrics.js"
 import { recorder } from "./support/recorder.js"
 import type { Prepared } from "./support/wire.js"
 import { ptu, standard, wire } from "./support/wire.js"
@@ -62,6 +63,41 @@ describe("AzureOpenAI.embeddings", () => {
 
       assert.strictEqual(error._tag === "Malformed" && error.path, "data.1")
       assert.strictEqual(sent.length, 2)
+    })
+  )
+
+  it.effect("asks for numbers where they are asked for, takes tokens for one input, and tells names and usage", () =>
+    Effect.gen(function* () {
+      const hostile = JSON.stringify({ data: [{ index: 0, embedding: [1] }], model: "SECRET text as a model" })
+      const { layer, sent } = wire([answer([{ index: 0, embedding: [1, 2] }]), { pieces: [hostile] }])
+      const { layer: tracer, spans } = recorder()
+
+      const { vectors } = yield* AzureOpenAI.embeddings({ input: [1, 2, 3], encoding_format: "float" }).pipe(
+        Effect.zipLeft(AzureOpenAI.embeddings({ input: [[1], [2]].slice(1) })),
+        Effect.provide([standard({ deployment: "emb-told" }).pipe(Layer.provide(layer)), tracer])
+      )
+
+      assert.deepStrictEqual(vectors, [[1, 2]])
+      assert.deepStrictEqual([sent[0]?.body?.["encoding_format"], sent[0]?.body?.["input"]], ["float", [1, 2, 3]])
+      const [told, untold] = spans.filter(({ parent }) => parent === undefined).map(({ attributes }) => attributes)
+      assert.strictEqual(told?.get("gen_ai.response.model"), "emb")
+      assert.strictEqual(told?.get("gen_ai.usage.input_tokens"), 4)
+      assert.isFalse(untold?.has("gen_ai.response.model"))
+      const counted = yield* values("spillway.tokens", { deployment: "emb-told" }, "token_type")
+      assert.strictEqual(counted["input"], 4)
+    })
+  )
+
+  it.effect("takes no vector of anything but numbers", () =>
+    Effect.gen(function* () {
+      for (const embedding of [[1, "2"], [null], {}, 5, "AACA"]) {
+        const { layer } = wire([answer([{ index: 0, embedding }])])
+        const error = yield* AzureOpenAI.embeddings({ input: "a" }).pipe(
+          Effect.flip,
+          Effect.provide(standard().pipe(Layer.provide(layer)))
+        )
+        assert.strictEqual(error._tag === "Malformed" && error.path, "data.0.embedding")
+      }
     })
   )
 

@@ -193,4 +193,119 @@ describe("AzureOpenAI.chatJson", () => {
       assert.strictEqual(sent.length, 0)
     })
   )
+
+  it.effect("says where a hostile answer is wrong, however deep it is, and whatever the Schema's messages are", () =>
+    Effect.gen(function* () {
+      const deep = `{"name":${"[".repeat(20_000)}${"]".repeat(20_000)}}`
+      const { layer } = wire([answer({ content: deep }), answer({ content: '{"n":"x"}' })])
+      const Slow = Schema.Struct({
+        n: Schema.Number.annotations({ message: () => Effect.delay(Effect.succeed("no number"), "1 second") })
+      })
+      const messages = [{ role: "user" as const, content: "Ada" }]
+
+      const errors = yield* Effect.all([
+        Effect.flip(AzureOpenAI.chatJson({ messages }, Schema.Struct({ name: Schema.String }))),
+        Effect.flip(AzureOpenAI.chatJson({ messages }, Slow))
+      ]).pipe(Effect.provide(ptu().pipe(Layer.provide(layer))))
+
+      assert.deepStrictEqual(
+        errors.map((error) => error._tag === "Malformed" && error.path),
+        ["choices.0.message.content.name", "choices.0.message.content.n"]
+      )
+    })
+  )
+
+  it.effect("derives the JSON Schema of a Schema once", () =>
+    Effect.gen(function* () {
+      let derived = 0
+      const Counted = Schema.Struct({
+        n: Schema.Number.annotations({
+          get jsonSchema() {
+            derived++
+            return { type: "number" }
+          }
+        })
+      })
+      derived = 0
+      const { layer } = wire([answer({ content: '{"n":1}' }), answer({ content: '{"n":2}' })])
+      const asked = AzureOpenAI.chatJson({ messages: [{ role: "user", content: "Ada" }] }, Counted)
+
+      const answers = yield* Effect.all([asked, asked]).pipe(Effect.provide(ptu().pipe(Layer.provide(layer))))
+
+      assert.deepStrictEqual(
+        answers.map(({ value }) => value.n),
+        [1, 2]
+      )
+      assert.isAtMost(derived, 1)
+    })
+  )
+
+  it.effect("refuses what is no request", () =>
+    Effect.gen(function* () {
+      const { layer, sent } = wire([])
+      const error = yield* Effect.flip(AzureOpenAI.chatJson(null as never, Person)).pipe(
+        Effect.provide(ptu().pipe(Layer.provide(layer)))
+      )
+      assert.strictEqual(error._tag === "BadRequest" && error.param, "messages")
+      assert.strictEqual(sent.length, 0)
+    })
+  )
+})
+
+describe("AzureOpenAI.responseJson", () => {
+  const ask = AzureOpenAI.responseJson({ input: "Ada", store: false, text: { verbosity: "low" } }, Person, {
+    name: "person"
+  })
+  const response = (content: ReadonlyArray<unknown>, more?: Record<string, unknown>) => ({
+    pieces: [JSON.stringify({ id: "resp_1", status: "completed", output: [{ type: "message", content }], ...more })]
+  })
+  const said = (text: string) => [{ type: "output_text", text }]
+
+  it.effect("sends the schema beside what else the text is to be, and decodes the answer", () =>
+    Effect.gen(function* () {
+      const { layer, sent } = wire([response(said('{"name":"Ada","born":"1815-12-10","kind":null}'))])
+
+      const { response: made, value } = yield* ask.pipe(Effect.provide(ptu().pipe(Layer.provide(layer))))
+
+      assert.deepStrictEqual(value, new Person({ name: "Ada", born: new Date("1815-12-10"), kind: null }))
+      assert.strictEqual(made.id, "resp_1")
+      assert.deepStrictEqual(sent[0]?.body?.["text"], {
+        verbosity: "low",
+        format: {
+          type: "json_schema",
+          name: "person",
+          strict: true,
+          schema: Either.getOrThrow(StructuredOutput.fromSchema(Person)).schema
+        }
+      })
+    })
+  )
+
+  const bad: ReadonlyArray<readonly [string, ReturnType<typeof response>, string, string | undefined]> = [
+    ["another shape", response(said('{"name":"","born":"1815-12-10","kind":null}')), "output_text.name", undefined],
+    [
+      "cut off",
+      response(said('{"name":"SECRET'), {
+        status: "incomplete",
+        incomplete_details: { reason: "max_output_tokens" }
+      }),
+      "output_text",
+      "max_output_tokens"
+    ],
+    ["refused", response([{ type: "refusal", refusal: "SECRET" }]), "output.refusal", "refusal"],
+    ["empty", response([]), "output_text", undefined]
+  ]
+  for (const [name, reply, path, code] of bad) {
+    it.effect(`fails with Malformed, and without the answer, where it is ${name}`, () =>
+      Effect.gen(function* () {
+        const { layer, sent } = wire([reply])
+
+        const error = yield* ask.pipe(Effect.flip, Effect.provide(ptu().pipe(Layer.provide(layer))))
+
+        assert.deepStrictEqual(error._tag === "Malformed" && [error.path, error.code], [path, code])
+        assert.isFalse(`${String(error)} ${JSON.stringify(error)}`.includes("SECRET"))
+        assert.strictEqual(sent.length, 1)
+      })
+    )
+  }
 })
