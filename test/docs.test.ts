@@ -69,26 +69,6 @@ describe("documentation", () => {
     assert.strictEqual(compiled.status, 0)
   })
 
-  it("every public export says since when it is there, and has exactly one category", () => {
-    const missing = sources
-      .filter(
-        (path) => !path.includes("/internal/") && !/^packages\/(cli|bench)\//.test(path) && !path.endsWith("/index.ts")
-      )
-      .flatMap((path) => {
-        const text = read(path)
-        return [...text.matchAll(/^export (?:const|class|interface|type|function|declare namespace) (\w+)/gm)].flatMap(
-          (match) => {
-            const before = text.slice(0, match.index)
-            const comment = /\/\*\*(?:(?!\*\/)[\s\S])*\*\/\s*$/.exec(before)?.[0] ?? ""
-            const complete = /@since \d+\.\d+\.\d+/.test(comment) && comment.match(/@category [\w ]+/g)?.length === 1
-            return complete || comment.includes("@internal") ? [] : [`${path}: ${match[1]}`]
-          }
-        )
-      })
-
-    assert.deepStrictEqual(missing, [])
-  })
-
   it("the span tree of the README is one that a test sees", () => {
     const tree = /```text\n([\s\S]*?)```/.exec(read("README.md"))?.[1]?.trimEnd() ?? "none"
     const seen = [...read("test/spans.test.ts").matchAll(/\[\n((?:\s*"[^\n]*",?\n)+)\s*\]\.join/g)].map((match) =>

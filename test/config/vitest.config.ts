@@ -26,7 +26,8 @@ export default defineConfig({
       "test/.generated/**",
       "test/telemetry/**",
       "test/clients/**",
-      "test/packages/**"
+      "test/packages/**",
+      "test/api/**"
     ],
     // Importing Effect takes longer than most files' tests: workers keep their modules from file to file.
     pool: "forks",

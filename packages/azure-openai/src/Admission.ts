@@ -75,6 +75,14 @@ export interface Service {
  *
  * @since 0.1.0
  * @category tags
+ * @example
+ * ```ts
+ * import { Admission } from "@spillway/azure-openai"
+ * import { Effect } from "effect"
+ *
+ * // Whether calls pass a gate here.
+ * export const paced = Effect.map(Effect.serviceOption(Admission.Admission), (admission) => admission._tag === "Some")
+ * ```
  */
 export class Admission extends Context.Tag("@spillway/azure-openai/Admission")<Admission, Service>() {}
 
@@ -211,6 +219,17 @@ export const layerConfig = (options: ConfigOptions): Layer.Layer<Admission, Conf
  *
  * @since 0.1.0
  * @category accessors
+ * @example
+ * ```ts
+ * import { Admission } from "@spillway/azure-openai"
+ *
+ * // For a deployment that is made by hand, with `Runner.make`.
+ * export const admission = Admission.forDeployment({
+ *   endpoint: new URL("https://contoso.openai.azure.com"),
+ *   deployment: "gpt-4o-ptu",
+ *   model: "gpt-4o"
+ * })
+ * ```
  */
 export const forDeployment = (
   deployment: Deployment

@@ -99,6 +99,12 @@ export const texts = <E, R>(self: Stream.Stream<ChatChunk, E, R>): Stream.Stream
  *
  * @since 0.1.0
  * @category helpers
+ * @example
+ * ```ts
+ * import { AzureOpenAI, ChatStream } from "@spillway/azure-openai"
+ *
+ * export const story = ChatStream.text(AzureOpenAI.chatStream({ messages: [{ role: "user", content: "Tell me a story" }] }))
+ * ```
  */
 export const text = <E, R>(self: Stream.Stream<ChatChunk, E, R>): Effect.Effect<string, E, R> =>
   Stream.mkString(texts(self))
@@ -108,6 +114,17 @@ export const text = <E, R>(self: Stream.Stream<ChatChunk, E, R>): Effect.Effect<
  *
  * @since 0.1.0
  * @category helpers
+ * @example
+ * ```ts
+ * import { AzureOpenAI, ChatStream } from "@spillway/azure-openai"
+ *
+ * export const billed = ChatStream.usage(
+ *   AzureOpenAI.chatStream({
+ *     messages: [{ role: "user", content: "Hi" }],
+ *     stream_options: { include_usage: true }
+ *   })
+ * )
+ * ```
  */
 export const usage = <E, R>(self: Stream.Stream<ChatChunk, E, R>): Effect.Effect<Option.Option<Usage>, E, R> =>
   Stream.runFold(self, Option.none<Usage>(), (last, chunk) => (chunk.usage ? Option.some(chunk.usage) : last))

@@ -56,6 +56,17 @@ export interface Service {
  *
  * @since 0.1.0
  * @category tags
+ * @example
+ * ```ts
+ * import { Credential } from "@spillway/azure-openai"
+ * import { Effect, Layer, Redacted } from "effect"
+ *
+ * // Tokens from somewhere else. `Credential.cached` keeps and refreshes them.
+ * export const Fixed = Layer.succeed(Credential.Credential, {
+ *   token: Effect.succeed(Redacted.make("TOKEN")),
+ *   rejected: () => Effect.void
+ * })
+ * ```
  */
 export class Credential extends Context.Tag("@spillway/azure-openai/Credential")<Credential, Service>() {}
 

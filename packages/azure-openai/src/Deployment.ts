@@ -36,6 +36,14 @@ export interface Service extends Runner.Runner<Target.Target, Failure.Failure, C
  *
  * @since 0.1.0
  * @category tags
+ * @example
+ * ```ts
+ * import { Deployment } from "@spillway/azure-openai"
+ * import { Effect } from "effect"
+ *
+ * // Which deployment is asked first.
+ * export const first = Effect.map(Deployment.Deployment, ({ primary }) => primary.deployment)
+ * ```
  */
 export class Deployment extends Context.Tag("@spillway/azure-openai/Deployment")<Deployment, Service>() {}
 

@@ -74,6 +74,12 @@ export const success = ({ headers, status }: Head) => ({
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Failure } from "@spillway/azure-openai"
+ *
+ * Failure.malformed({ status: 200, headers: {} }, "choices.0.message")._tag // => "Malformed"
+ * ```
  */
 export const malformed = (reply: Head, path: string): Failure => ({
   ...success(reply),
@@ -87,6 +93,12 @@ export const malformed = (reply: Head, path: string): Failure => ({
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Failure } from "@spillway/azure-openai"
+ *
+ * Failure.brokenBody({ status: 200, headers: {} })._tag // => "Unavailable"
+ * ```
  */
 export const brokenBody = (reply: Head): Failure => ({
   ...success(reply),
@@ -100,6 +112,12 @@ export const brokenBody = (reply: Head): Failure => ({
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Failure } from "@spillway/azure-openai"
+ *
+ * Failure.endedEarly({ status: 200, headers: {} }).errorType // => "stream_ended"
+ * ```
  */
 export const endedEarly = (reply: Head): Failure => ({ ...brokenBody(reply), errorType: "stream_ended" })
 
@@ -108,6 +126,12 @@ export const endedEarly = (reply: Head): Failure => ({ ...brokenBody(reply), err
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Failure } from "@spillway/azure-openai"
+ *
+ * Failure.tooLarge({ status: 200, headers: {} }, 1024).path // => "byte 1024, the limit of a body"
+ * ```
  */
 export const tooLarge = (reply: Head, limit: number): Failure => ({
   ...success(reply),
@@ -121,6 +145,14 @@ export const tooLarge = (reply: Head, limit: number): Failure => ({
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import type { HttpClientError } from "@effect/platform"
+ * import { Failure } from "@spillway/azure-openai"
+ *
+ * export const reason = (error: HttpClientError.HttpClientError) =>
+ *   Failure.brokenStream({ status: 200, headers: {} }, error).reason
+ * ```
  */
 export const brokenStream = (reply: Head, error: HttpClientError.HttpClientError): Failure => ({
   ...success(reply),
@@ -141,6 +173,14 @@ const withoutReply = (
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { Failure } from "@spillway/azure-openai"
+ * import { Effect } from "effect"
+ *
+ * export const reply = HttpClient.get("https://contoso.openai.azure.com").pipe(Effect.mapError(Failure.fromTransport))
+ * ```
  */
 export const fromTransport = (error: HttpClientError.HttpClientError): Failure => {
   if (error._tag === "RequestError" && error.reason !== "Transport") {
@@ -155,6 +195,14 @@ export const fromTransport = (error: HttpClientError.HttpClientError): Failure =
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Failure } from "@spillway/azure-openai"
+ *
+ * Failure.cutOff("deadline", {})._tag // => "DeadlineExceeded"
+ * Failure.cutOff("timeout", {}).again // => true
+ * Failure.cutOff("timeout", { status: 200 }).again // => false: it was served, and billed
+ * ```
  */
 export const cutOff = (cut: Runner.Cut, reply: Call.Reply): Failure => {
   // A reply that had begun, and was a success, was served and billed: its body is what did not come.
@@ -171,6 +219,12 @@ export const cutOff = (cut: Runner.Cut, reply: Call.Reply): Failure => {
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Credential, Failure } from "@spillway/azure-openai"
+ *
+ * Failure.fromCredential(new Credential.CredentialError({ reason: "refused" }))._tag // => "Unauthorized"
+ * ```
  */
 export const fromCredential = (error: CredentialError): Failure => ({
   ...(error.reason === "refused"
@@ -185,6 +239,12 @@ export const fromCredential = (error: CredentialError): Failure => ({
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Failure } from "@spillway/azure-openai"
+ *
+ * Failure.refused("messages", "expected at least one")._tag // => "BadRequest"
+ * ```
  */
 export const refused = (param: string, expected?: string): Failure => ({
   ...withoutReply("BadRequest", "invalid_request", { param, expected }),
@@ -196,6 +256,16 @@ export const refused = (param: string, expected?: string): Failure => ({
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Failure } from "@spillway/azure-openai"
+ *
+ * import { Duration } from "effect"
+ *
+ * const gaveUp = { reason: "late", waited: Duration.zero, predicted: Duration.seconds(9) } as const
+ *
+ * Failure.saturated(gaveUp)._tag // => "Saturated"
+ * ```
  */
 export const saturated = (gaveUp: Admission.GaveUp): Failure => ({
   ...withoutReply("Saturated", "saturated", {}),
@@ -226,6 +296,14 @@ const brokenBy = (failure: Failure): Broken => {
  *
  * @since 0.1.0
  * @category conversions
+ * @example
+ * ```ts
+ * import { Failure } from "@spillway/azure-openai"
+ *
+ * const failure = Failure.endedEarly({ status: 200, headers: {} })
+ *
+ * Failure.toStreamBroken("gpt-4o", failure, { text: "Once upon", events: 2, attempts: [] }).reason // => "ended"
+ * ```
  */
 export const toStreamBroken = (
   deployment: string,
@@ -259,6 +337,14 @@ const known = { disableValidation: true }
  *
  * @since 0.1.0
  * @category conversions
+ * @example
+ * ```ts
+ * import { Failure } from "@spillway/azure-openai"
+ *
+ * const failure = Failure.refused("messages")
+ *
+ * Failure.toError("gpt-4o", failure, { attempts: [], since: 0n, once: false })._tag // => "BadRequest"
+ * ```
  */
 export const toError = (deployment: string, failure: Failure, history: Runner.History): CallError.CallError => {
   const common = {

@@ -229,6 +229,16 @@ export const classifyInStream = (event: LateRefusal): Failure => {
  *
  * @since 0.1.0
  * @category decisions
+ * @example
+ * ```ts
+ * import { Reply } from "@spillway/azure-openai"
+ * import { Schema } from "effect"
+ *
+ * const decode = Reply.decode(Schema.Struct({ id: Schema.String }))
+ *
+ * decode({ status: 200, headers: {}, body: '{"id":"x"}' }) // => Either.right({ id: "x" })
+ * decode({ status: 200, headers: {}, body: "<html>" }) // => a left, "Unavailable": the next deployment may be asked
+ * ```
  */
 export const decode = <A, I>(schema: Schema.Schema<A, I>) => {
   const decodeUnknown = Schema.decodeUnknownEither(schema)
@@ -248,6 +258,13 @@ export const decode = <A, I>(schema: Schema.Schema<A, I>) => {
  *
  * @since 0.1.0
  * @category decisions
+ * @example
+ * ```ts
+ * import { Reply } from "@spillway/azure-openai"
+ *
+ * Reply.spilledFrom({ "x-ms-spillover-from-deployment": "gpt-4o-ptu" }) // => "gpt-4o-ptu"
+ * Reply.spilledFrom({}) // => undefined
+ * ```
  */
 export const spilledFrom = (headers: Readonly<Record<string, string | undefined>>): string | undefined =>
   headers["x-ms-spillover-from-deployment"]

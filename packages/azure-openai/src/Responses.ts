@@ -332,6 +332,12 @@ export const texts = <E, R>(self: Stream.Stream<ResponseEvent, E, R>): Stream.St
  *
  * @since 0.1.0
  * @category helpers
+ * @example
+ * ```ts
+ * import { AzureOpenAI, Responses } from "@spillway/azure-openai"
+ *
+ * export const answer = Responses.text(AzureOpenAI.responseStream({ input: "Hi", store: false }))
+ * ```
  */
 export const text = <E, R>(self: Stream.Stream<ResponseEvent, E, R>): Effect.Effect<string, E, R> =>
   Stream.mkString(texts(self))
@@ -342,6 +348,12 @@ export const text = <E, R>(self: Stream.Stream<ResponseEvent, E, R>): Effect.Eff
  *
  * @since 0.1.0
  * @category helpers
+ * @example
+ * ```ts
+ * import { AzureOpenAI, Responses } from "@spillway/azure-openai"
+ *
+ * export const last = Responses.response(AzureOpenAI.responseStream({ input: "Hi", store: false }))
+ * ```
  */
 export const response = <E, R>(
   self: Stream.Stream<ResponseEvent, E, R>

@@ -47,6 +47,13 @@ export interface Request {
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Target } from "@spillway/azure-openai"
+ *
+ * Target.bodyOf({ model: "any", input: "Hi" }) // => Either.right('{"input":"Hi"}')
+ * Target.bodyOf({ input: 1n }) // => a left, "BadRequest": JSON has no bigints
+ * ```
  */
 export const bodyOf = (fields: Readonly<Record<string, unknown>>): Either.Either<string, Failure.Failure> =>
   Either.filterOrLeft(
@@ -156,16 +163,23 @@ export interface Limits {
  * @category models
  */
 export interface Options {
+  /** The resource, as `Endpoint.parse` gives it. */
   readonly endpoint: URL
+  /** The deployment's name at the resource. */
   readonly deployment: string
+  /** The model behind it. */
   readonly model: string
+  /** How it is paid for. */
   readonly kind: Attempt.Kind
+  /** A dated version for the dated URL style; undefined for the v1 style. */
   readonly apiVersion: string | undefined
   /** A key of the resource, or where its tokens come from. Asked for at every attempt. */
   readonly credential: Redacted.Redacted | Credential.Service
   /** Headers of every request. */
   readonly headers: Readonly<Record<string, string>>
+  /** What its bodies and streams may take. */
   readonly limits: Limits
+  /** Which spans are made, and which ids are sent. */
   readonly tracing: Tracing
 }
 
@@ -223,6 +237,29 @@ interface SignedIn {
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { Target } from "@spillway/azure-openai"
+ * import { Duration, Effect, Redacted } from "effect"
+ *
+ * export const target = Effect.map(HttpClient.HttpClient, (client) =>
+ *   Target.make(
+ *     {
+ *       endpoint: new URL("https://contoso.openai.azure.com"),
+ *       deployment: "gpt-4o",
+ *       model: "gpt-4o",
+ *       kind: "standard",
+ *       apiVersion: undefined,
+ *       credential: Redacted.make("KEY"),
+ *       headers: {},
+ *       limits: { bodyBytes: 1024 * 1024, firstOutput: Duration.minutes(1), idle: Duration.minutes(1) },
+ *       tracing: { propagate: false, httpSpans: false }
+ *     },
+ *     client
+ *   )
+ * )
+ * ```
  */
 export const make = (options: Options, httpClient: HttpClient.HttpClient): Target => {
   const { deployment, kind, limits, model } = options

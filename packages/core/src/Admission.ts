@@ -166,6 +166,18 @@ export interface Service {
  *
  * @since 0.1.0
  * @category tags
+ * @example
+ * ```ts
+ * import { Admission } from "@spillway/core"
+ * import { Effect } from "effect"
+ *
+ * // The gate of one deployment: how many calls wait at it.
+ * export const waiting = Effect.gen(function* () {
+ *   const admission = yield* Admission.Admission
+ *   const gate = yield* admission.controller("https://contoso.openai.azure.com gpt-4o-ptu")
+ *   return (yield* gate.snapshot).waiting
+ * })
+ * ```
  */
 export class Admission extends Context.Tag("@spillway/core/Admission")<Admission, Service>() {}
 
@@ -176,6 +188,13 @@ const problem = (option: string, message: string): ConfigError.ConfigError => Co
  *
  * @since 0.1.0
  * @category guards
+ * @example
+ * ```ts
+ * import { Admission } from "@spillway/core"
+ *
+ * // Fails: tokensPerSecond is to be above 0.
+ * export const checked = Admission.check({ tokensPerSecond: 0 })
+ * ```
  */
 export const check = (options: Options): Effect.Effect<void, ConfigError.ConfigError> => {
   const { burstMs, maxWait, maxWaiting, tokensPerSecond } = options
@@ -206,6 +225,16 @@ export const check = (options: Options): Effect.Effect<void, ConfigError.ConfigE
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Admission } from "@spillway/core"
+ * import { Effect } from "effect"
+ *
+ * export const snapshot = Admission.make({ tokensPerSecond: 4000 }).pipe(
+ *   Effect.flatMap((gate) => gate.snapshot),
+ *   Effect.scoped
+ * )
+ * ```
  */
 export const make = (options: Options): Effect.Effect<Controller, ConfigError.ConfigError, Scope.Scope> =>
   Effect.gen(function* () {
@@ -232,6 +261,17 @@ export const make = (options: Options): Effect.Effect<Controller, ConfigError.Co
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Admission } from "@spillway/core"
+ * import { Effect } from "effect"
+ *
+ * export const same = Effect.gen(function* () {
+ *   const gates = yield* Admission.keyed
+ *   const first = yield* gates("one", { tokensPerSecond: 4000 })
+ *   return first === (yield* gates("one", { tokensPerSecond: 1 })) // => true
+ * }).pipe(Effect.scoped)
+ * ```
  */
 export const keyed: Effect.Effect<
   (key: string, options: Options) => Effect.Effect<Controller, ConfigError.ConfigError>,

@@ -160,6 +160,14 @@ export interface Service {
  *
  * @since 0.1.0
  * @category tags
+ * @example
+ * ```ts
+ * import { Call } from "@spillway/core"
+ * import { Effect } from "effect"
+ *
+ * // How many requests the call in progress has sent.
+ * export const sent = Effect.map(Call.Call, (call) => call.attempts.length)
+ * ```
  */
 export class Call extends Context.Tag("@spillway/core/Call")<Call, Service>() {}
 
@@ -229,6 +237,16 @@ const start = ({
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import type { Runner } from "@spillway/core"
+ * import { Call } from "@spillway/core"
+ * import { Effect } from "effect"
+ *
+ * // An operation of your own, over any deployment.
+ * export const ask = <T, F, E>(runner: Runner.Runner<T, F, E>, use: (target: T) => Effect.Effect<string, F>) =>
+ *   runner.execute(use).pipe(Effect.scoped, Call.run({ name: "ask", attributes: {} }))
+ * ```
  */
 export const run: {
   (options: Options): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Call | ParentSpan>>
@@ -247,6 +265,18 @@ export const run: {
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import type { Runner } from "@spillway/core"
+ * import { Call } from "@spillway/core"
+ * import type { Effect, Stream } from "effect"
+ *
+ * // What is opened lasts as long as the caller's Scope, and the call's span with it.
+ * export const open = <T, F, E>(
+ *   runner: Runner.Runner<T, F, E>,
+ *   use: (target: T) => Effect.Effect<Stream.Stream<string>, F>
+ * ) => Call.runScoped(runner.execute(use), { name: "open", attributes: {} })
+ * ```
  */
 export const runScoped: {
   (
@@ -278,6 +308,14 @@ export const runScoped: {
  *
  * @since 0.1.0
  * @category accessors
+ * @example
+ * ```ts
+ * import { Call } from "@spillway/core"
+ * import { Effect } from "effect"
+ *
+ * // Within a call.
+ * export const outcome = Effect.map(Call.served({ deployment: "ptu", kind: "provisioned" }), ({ outcome }) => outcome)
+ * ```
  */
 export const served = (primary: {
   readonly deployment: string

@@ -239,6 +239,14 @@ export const longestWait = (settings: Settings, policy: Duration.Duration): Dura
  *
  * @since 0.1.0
  * @category accessors
+ * @example
+ * ```ts
+ * import { CallSettings } from "@spillway/core"
+ *
+ * CallSettings.rankOf("interactive") // => 0
+ * CallSettings.rankOf("batch") // => 10
+ * CallSettings.rankOf(5) // => 5
+ * ```
  */
 export const rankOf = (priority: Priority): number =>
   priority === "interactive" ? 0 : priority === "batch" ? 10 : priority

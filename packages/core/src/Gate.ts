@@ -190,6 +190,13 @@ class Passage<A> extends Place implements Ticket<A>, Charge {
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Gate } from "@spillway/core"
+ *
+ * // The first call, worth 1,200 tokens, that can wait until 4 s.
+ * export const first = Gate.ticket({ data: "first", priority: 0, order: 0, cost: 1200, latest: 4000 })
+ * ```
  */
 export const ticket = <A>(arrival: Arrival<A>): Ticket<A> =>
   new Passage(

@@ -22,9 +22,11 @@ import { attributes, labels, metrics } from "./Telemetry.js"
  * @category models
  */
 export interface Prices {
+  /** For a million tokens of prompts. */
   readonly input: number
-  /** Defaults to `input`. */
+  /** For a million tokens of prompts that were cached. Defaults to `input`. */
   readonly cachedInput?: number | undefined
+  /** For a million tokens of answers. */
   readonly output: number
 }
 
@@ -138,6 +140,16 @@ const seconds = (
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Metrics } from "@spillway/core"
+ *
+ * export const parsing = Metrics.histogram({
+ *   name: "app.parse.duration",
+ *   description: "How long answers took to parse",
+ *   labels: { format: "json" }
+ * })
+ * ```
  */
 export const histogram = (options: {
   readonly name: string
@@ -180,6 +192,17 @@ const statusOf = ({ outcome, status }: Attempt, errorType: string | undefined): 
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Metrics } from "@spillway/core"
+ *
+ * // 2.5 dollars for a million input tokens, 10 for a million output tokens.
+ * export const standard = Metrics.deployment({
+ *   deployment: "gpt-4o",
+ *   kind: "standard",
+ *   prices: { input: 2.5, output: 10 }
+ * })
+ * ```
  */
 export const deployment = (options: {
   readonly deployment: string
@@ -233,6 +256,12 @@ export const deployment = (options: {
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Metrics } from "@spillway/core"
+ *
+ * export const summaries = Metrics.calls({ labels: { operation: "summarize" } })
+ * ```
  */
 export const calls = (options: {
   readonly labels: Readonly<Record<string, string>>
@@ -277,6 +306,13 @@ const readAs = (key: MetricKey.MetricKey.Gauge<number>, read: () => number): voi
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Metrics } from "@spillway/core"
+ *
+ * // A gate of your own, shown beside those of admission.
+ * Metrics.gate({ deployment: "gpt-4o-ptu", read: () => ({ queueDepth: 0, utilization: 0.5, pace: 4000 }) })
+ * ```
  */
 export const gate = (options: { readonly deployment: string; readonly read: () => GateState }): void => {
   const { read } = options

@@ -151,9 +151,13 @@ export type Cut = "timeout" | "deadline"
  * @category models
  */
 export interface Options<Target, F extends Failure, E> {
+  /** The deployment's name, in errors, spans and metrics. */
   readonly deployment: string
+  /** The model behind it. */
   readonly model: string
+  /** How it is paid for. */
   readonly kind: Kind
+  /** What an attempt is sent through: handed to `execute`'s function, and to nothing else. */
   readonly target: Target
   /** The longest a single attempt may take. */
   readonly timeout: Duration.Duration
@@ -181,6 +185,15 @@ const mayRetry = <E>(error: E): error is Extract<E, Retryable> => isRetryable(er
  *
  * @since 0.1.0
  * @category combinators
+ * @example
+ * ```ts
+ * import { RetryAfter, Runner } from "@spillway/core"
+ *
+ * declare const ptu: Runner.Runner<string, Runner.Failure, Error>
+ * declare const standard: Runner.Runner<string, Runner.Failure, Error>
+ *
+ * export const patient = Runner.retry(ptu, RetryAfter.within("4 seconds"))
+ * ```
  */
 export const retry: {
   <E, Out>(
@@ -256,6 +269,15 @@ export const retry: {
  *
  * @since 0.1.0
  * @category combinators
+ * @example
+ * ```ts
+ * import { Runner } from "@spillway/core"
+ *
+ * declare const ptu: Runner.Runner<string, Runner.Failure, Error>
+ * declare const standard: Runner.Runner<string, Runner.Failure, Error>
+ *
+ * export const chain = Runner.orElse(ptu, standard)
+ * ```
  */
 export const orElse: {
   <Target, F, E>(
@@ -297,6 +319,12 @@ export const orElse: {
  *
  * @since 0.1.0
  * @category guards
+ * @example
+ * ```ts
+ * import { Runner } from "@spillway/core"
+ *
+ * Runner.isRunner({}) // => false
+ * ```
  */
 export const isRunner = (value: unknown): value is Runner<unknown, unknown, unknown> =>
   typeof value === "object" && value !== null && "execute" in value && "primary" in value

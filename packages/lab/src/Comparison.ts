@@ -156,6 +156,7 @@ export interface Progress {
  * @category models
  */
 export interface Options {
+  /** The question. */
   readonly scenario: Scenario
   /** Defaults to {@link policies}. The oracle always runs. */
   readonly policies?: ReadonlyArray<Policy> | undefined
@@ -163,6 +164,7 @@ export interface Options {
   readonly seeds: number
   /** Defaults to {@link listPrices}. */
   readonly prices?: Prices | undefined
+  /** Told how far it is, between slices of work. Defaults to nobody. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
@@ -239,6 +241,22 @@ const summarize = (
  *
  * @since 0.1.0
  * @category running
+ * @example
+ * ```ts
+ * import { Model } from "@spillway/emulator"
+ * import { Comparison, Scenario } from "@spillway/lab"
+ *
+ * const scenario: Scenario.Scenario = {
+ *   ...Scenario.defaults,
+ *   traffic: { _tag: "Synthetic", shape: "onoff" },
+ *   model: Model.findOrGeneric("gpt-4o"),
+ *   inputTokensPerMinutePerPtu: 2500,
+ *   ptus: 1200
+ * }
+ *
+ * // An Effect of the result and of each policy's course.
+ * export const compared = Comparison.run({ scenario, seeds: 5 })
+ * ```
  */
 export const run = (
   options: Options

@@ -67,6 +67,17 @@ const longestHintMs = 60_000
  *
  * @since 0.1.0
  * @category combinators
+ * @example
+ * ```ts
+ * import { Policy } from "@spillway/lab"
+ *
+ * // Everything goes to Standard: the PTUs idle.
+ * export const standardOnly: Policy.Policy = {
+ *   name: "standard only",
+ *   description: "never asks the provisioned deployment",
+ *   start: (lab) => (request) => Policy.useStandard(lab, request)
+ * }
+ * ```
  */
 export const useStandard = (lab: Lab, request: Request): void => {
   request.retries = 0

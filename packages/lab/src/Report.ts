@@ -196,6 +196,26 @@ const robustnessFigures = (rows: ReadonlyArray<Row>): string =>
  *
  * @since 0.1.0
  * @category rendering
+ * @example
+ * ```ts
+ * import { Model } from "@spillway/emulator"
+ * import { Comparison, Report, Scenario } from "@spillway/lab"
+ *
+ * const scenario: Scenario.Scenario = {
+ *   ...Scenario.defaults,
+ *   traffic: { _tag: "Synthetic", shape: "onoff" },
+ *   model: Model.findOrGeneric("gpt-4o"),
+ *   inputTokensPerMinutePerPtu: 2500,
+ *   ptus: 1200
+ * }
+ *
+ * import { Effect, Option } from "effect"
+ *
+ * // One HTML file, with everything it needs in it.
+ * export const page = Effect.map(Comparison.run({ scenario, seeds: 5 }), ({ courses, result }) =>
+ *   Report.render({ scenario, result, courses, sweep: Option.none(), robustness: Option.none() })
+ * )
+ * ```
  */
 export const render = (content: Content): string => {
   const { courses, result, scenario } = content

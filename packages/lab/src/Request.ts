@@ -111,6 +111,14 @@ const limitOf = (maxTokens: MaxTokens, outputTokens: number, factor: number): nu
  *
  * @since 0.1.0
  * @category models
+ * @example
+ * ```ts
+ * import type { Policy, Request } from "@spillway/lab"
+ *
+ * // What a policy sees of a request: all but how long its answer will take.
+ * export const isLarge = (lab: Policy.Lab, request: Request.Request): boolean =>
+ *   lab.client.estimate(request) > lab.client.tokensPerSecond
+ * ```
  */
 export class Request {
   readonly class: Class

@@ -101,6 +101,21 @@ export interface Row extends Schema.Schema.Type<typeof Row> {}
  *
  * @since 0.1.0
  * @category running
+ * @example
+ * ```ts
+ * import { Model } from "@spillway/emulator"
+ * import { Robustness, Scenario } from "@spillway/lab"
+ *
+ * const scenario: Scenario.Scenario = {
+ *   ...Scenario.defaults,
+ *   traffic: { _tag: "Synthetic", shape: "onoff" },
+ *   model: Model.findOrGeneric("gpt-4o"),
+ *   inputTokensPerMinutePerPtu: 2500,
+ *   ptus: 1200
+ * }
+ *
+ * export const rows = Robustness.run({ scenario, seeds: 3 })
+ * ```
  */
 export const run = (options: Omit<ComparisonOptions, "policies">): Effect.Effect<ReadonlyArray<Row>> => {
   const combinations = windows.flatMap((windowSeconds) => variants.map((variant) => ({ variant, windowSeconds })))

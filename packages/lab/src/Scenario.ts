@@ -98,6 +98,13 @@ export const defaults = {
  *
  * @since 0.1.0
  * @category getters
+ * @example
+ * ```ts
+ * import { Model } from "@spillway/emulator"
+ * import { Scenario } from "@spillway/lab"
+ *
+ * Scenario.tokensPerMinutePerPtu(Model.findOrGeneric("gpt-4o")) // => Option.some(2500)
+ * ```
  */
 export const tokensPerMinutePerPtu = (model: Model.Model): Option.Option<number> =>
   Option.fromNullable(model.inputTokensPerMinutePerPtu)
@@ -107,6 +114,12 @@ export const tokensPerMinutePerPtu = (model: Model.Model): Option.Option<number>
  *
  * @since 0.1.0
  * @category getters
+ * @example
+ * ```ts
+ * import { Scenario } from "@spillway/lab"
+ *
+ * Scenario.drain({ inputTokensPerMinutePerPtu: 2500 }, 24) // => 1000
+ * ```
  */
 export const drain = (scenario: Pick<Scenario, "inputTokensPerMinutePerPtu">, ptus: number): number =>
   (ptus * scenario.inputTokensPerMinutePerPtu) / 60
@@ -130,6 +143,21 @@ const workloadOf = (scenario: Scenario, tokensPerSecond: number): Workload => {
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Model } from "@spillway/emulator"
+ * import { Scenario, Simulation, Spillway } from "@spillway/lab"
+ *
+ * const scenario: Scenario.Scenario = {
+ *   ...Scenario.defaults,
+ *   traffic: { _tag: "Synthetic", shape: "onoff" },
+ *   model: Model.findOrGeneric("gpt-4o"),
+ *   inputTokensPerMinutePerPtu: 2500,
+ *   ptus: 1200
+ * }
+ *
+ * export const run = new Simulation.Simulation(Scenario.setup(scenario), Spillway.spillway, 1)
+ * ```
  */
 export const setup = (scenario: Scenario): Setup => {
   const { estimateFactor, model } = scenario

@@ -50,10 +50,15 @@ export interface Options {
   readonly outputWeight: number
   /** What a request without `max_tokens` is charged for its answer, in tokens. */
   readonly defaultMaxTokens: number
+  /** Standard's quotas. */
   readonly standard: { readonly tokensPerMinute: number; readonly requestsPerTenSeconds: number }
+  /** How long messages travel. */
   readonly network: Network
+  /** How fast each deployment answers. */
   readonly pace: Readonly<Record<Kind, Pace>>
+  /** How often attempts fail. */
   readonly faults: Faults
+  /** What a refusal says of when to come back. */
   readonly hints: Hints
 }
 
@@ -89,6 +94,20 @@ const readHint = (hints: Hints, ms: number): number | undefined => {
  *
  * @since 0.1.0
  * @category models
+ * @example
+ * ```ts
+ * import { Policy } from "@spillway/lab"
+ *
+ * // Once to the PTUs, then Standard.
+ * export const once: Policy.Policy = {
+ *   name: "once",
+ *   description: "Standard after the first refusal",
+ *   start: (lab) => (request) =>
+ *     lab.server.send("provisioned", request, (reply) =>
+ *       reply._tag === "Answered" ? lab.answered(request, "provisioned") : Policy.useStandard(lab, request)
+ *     )
+ * }
+ * ```
  */
 export class Server {
   private bucket: Bucket.Bucket

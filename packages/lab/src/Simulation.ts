@@ -40,6 +40,24 @@ const tenant = { promptTokens: 1100, outputTokens: 200, maxTokens: 260, lastsMs:
  *
  * @since 0.1.0
  * @category models
+ * @example
+ * ```ts
+ * import { Model } from "@spillway/emulator"
+ * import { Scenario, Simulation, Spillway } from "@spillway/lab"
+ *
+ * const scenario: Scenario.Scenario = {
+ *   ...Scenario.defaults,
+ *   traffic: { _tag: "Synthetic", shape: "onoff" },
+ *   model: Model.findOrGeneric("gpt-4o"),
+ *   inputTokensPerMinutePerPtu: 2500,
+ *   ptus: 1200
+ * }
+ *
+ * const simulation = new Simulation.Simulation(Scenario.setup(scenario), Spillway.spillway, 1)
+ * while (simulation.run(100_000));
+ *
+ * export const { tally } = simulation
+ * ```
  */
 export class Simulation {
   readonly tally: Tally

@@ -24,6 +24,12 @@ export const percentile = (sorted: ArrayLike<number>, share: number): number =>
  *
  * @since 0.1.0
  * @category statistics
+ * @example
+ * ```ts
+ * import { Statistics } from "@spillway/lab"
+ *
+ * Statistics.mean([1, 2, 6]) // => 3
+ * ```
  */
 export const mean = (values: ReadonlyArray<number>): number =>
   values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length

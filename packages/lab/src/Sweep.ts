@@ -61,6 +61,12 @@ const costTolerance = 1.005
  *
  * @since 0.1.0
  * @category decisions
+ * @example
+ * ```ts
+ * import { Sweep } from "@spillway/lab"
+ *
+ * export const cheapest = (points: readonly [Sweep.Point, ...Array<Sweep.Point>]) => Sweep.recommend(points).recommended.ptus
+ * ```
  */
 export const recommend = (points: readonly [Point, ...Array<Point>]): Result => {
   const cheapest = Math.min(...points.map((point) => point.spillway.costPerHour))
@@ -85,6 +91,21 @@ export const recommend = (points: readonly [Point, ...Array<Point>]): Result => 
  *
  * @since 0.1.0
  * @category running
+ * @example
+ * ```ts
+ * import { Model } from "@spillway/emulator"
+ * import { Scenario, Sweep } from "@spillway/lab"
+ *
+ * const scenario: Scenario.Scenario = {
+ *   ...Scenario.defaults,
+ *   traffic: { _tag: "Synthetic", shape: "onoff" },
+ *   model: Model.findOrGeneric("gpt-4o"),
+ *   inputTokensPerMinutePerPtu: 2500,
+ *   ptus: 1200
+ * }
+ *
+ * export const result = Sweep.run({ scenario, seeds: 3, ptus: [900, 1200, 1500], maxWaitMs: [0, 2000, 4000] })
+ * ```
  */
 export const run = (
   options: Omit<ComparisonOptions, "policies"> & {

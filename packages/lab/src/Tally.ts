@@ -84,6 +84,13 @@ const classes: ReadonlyArray<Class> = ["interactive", "batch"]
  *
  * @since 0.1.0
  * @category models
+ * @example
+ * ```ts
+ * import type { Simulation } from "@spillway/lab"
+ *
+ * // Of a run that has come to its end.
+ * export const account = (simulation: Simulation.Simulation) => simulation.tally
+ * ```
  */
 export class Tally {
   private arrived = 0

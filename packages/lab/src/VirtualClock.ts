@@ -31,6 +31,16 @@ export class Stalled extends Data.TaggedError("Stalled")<{ readonly atMs: number
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Timeline, VirtualClock } from "@spillway/lab"
+ * import { Effect } from "effect"
+ *
+ * const timeline = new Timeline.Timeline()
+ *
+ * // Ends when the timeline has been run for a second.
+ * export const program = Effect.sleep("1 second").pipe(Effect.withClock(VirtualClock.make(timeline)))
+ * ```
  */
 export const make = (timeline: Timeline): Clock.Clock => {
   const nanos = () => BigInt(Math.round(timeline.now * 1e6))

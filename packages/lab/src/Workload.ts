@@ -59,6 +59,7 @@ export const shapes: ReadonlyArray<Shape> = ["steady", "onoff", "flash", "diurna
 export interface Options {
   /** What the provisioned deployment drains, in input-token equivalents per second: the unit of load. */
   readonly tokensPerSecond: number
+  /** Input tokens that an output token counts as. */
   readonly outputWeight: number
   /** Mean demand over capacity. Defaults to that of the kind: 1, 0.9, 1.28 (in 4 minutes) and 1.05. */
   readonly load?: number | undefined
@@ -189,6 +190,15 @@ export const synthetic = (shape: Shape, options: Options): Workload => {
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import type { Trace } from "@spillway/lab"
+ * import { Workload } from "@spillway/lab"
+ *
+ * // Played so fast, or so slowly, that it asks for exactly what the PTUs drain.
+ * export const full = (trace: Trace.Trace) =>
+ *   Workload.fromTrace(trace, { name: "our traffic", tokensPerSecond: 50_000, outputWeight: 4, load: 1 })
+ * ```
  */
 export const fromTrace = (
   trace: Trace,

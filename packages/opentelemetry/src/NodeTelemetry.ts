@@ -42,7 +42,7 @@ export interface OtlpOptions {
  * @category models
  */
 export interface PrometheusOptions {
-  /** Defaults to 9464, OpenTelemetry's own. */
+  /** The port to listen on. Defaults to 9464, OpenTelemetry's own. */
   readonly port?: number | undefined
   /** The address to listen on. Defaults to `127.0.0.1`; in a container it has to be `0.0.0.0`. */
   readonly host?: string | undefined

@@ -40,6 +40,25 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Runner } from "@spillway/core"
+ * import { Duration } from "effect"
+ *
+ * // A deployment of another cloud, reached through a function of its own.
+ * export const deployment = Runner.make({
+ *   deployment: "eu-reserved",
+ *   model: "mixtral",
+ *   kind: "provisioned",
+ *   target: (prompt: string) => `sent ${prompt}`,
+ *   timeout: Duration.minutes(2),
+ *   attributes: { "server.address": "inference.example.com" },
+ *   cutOff: (cut) => failure(cut),
+ *   toError: (failed: Runner.Failure, history) => new Error(`${failed.errorType} after ${history.attempts.length} attempts`)
+ * })
+ *
+ * declare const failure: (errorType: string) => Runner.Failure
+ * ```
  */
 export const make = <Target, F extends Failure, E>(options: Options<Target, F, E>): Runner<Target, F, E> => {
   const { admission, deployment, kind, model, target } = options
