@@ -1,5 +1,6 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
 import { Deployment, FetchBridge, HttpClientBridge } from "@spillway/azure-openai"
 import { CallSettings, RetryAfter } from "@spillway/core"
@@ -271,6 +272,26 @@ describe("FetchBridge", () => {
       })
     )
   }
+
+  it.effect("hands a body on as it was written, but for the model", () =>
+    Effect.gen(function* () {
+      const texts: Array<string> = []
+      const client = HttpClient.make((request) =>
+        Effect.sync(() => {
+          texts.push(request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : "")
+          return HttpClientResponse.fromWeb(request, new Response(JSON.stringify(completion)))
+        })
+      )
+      const fetch = yield* FetchBridge.make.pipe(
+        Effect.provide(standard().pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client))))
+      )
+      const body = '{"seed":12345678901234567890,"model":"theirs","top_p":1.0,"messages":[]}'
+
+      yield* Effect.promise(() => fetch(url, post(body)))
+
+      assert.deepStrictEqual(texts, ['{"model":"gpt-4o","seed":12345678901234567890,"top_p":1.0,"messages":[]}'])
+    })
+  )
 
   it.effect("keeps the client's credentials to itself, wherever they are", () =>
     Effect.gen(function* () {

@@ -11,10 +11,11 @@ import type { Service } from "../Deployment.js"
 import * as Failure from "../Failure.js"
 import * as Reply from "../Reply.js"
 import type { Request, Target } from "../Target.js"
-import { bodyOf } from "../Target.js"
+
 import { attributes } from "../Telemetry.js"
 import { ChatProtocol } from "./chatProtocol.js"
 import type { Protocol, Step } from "./eventStream.js"
+import { withoutMember } from "./jsonText.js"
 import * as Operation from "./operation.js"
 import { ResponseProtocol } from "./responseProtocol.js"
 import { follow, once } from "./responses.js"
@@ -55,7 +56,7 @@ interface Parsed {
   readonly id: string | undefined
   readonly method: Request["method"]
   readonly body: Readonly<Record<string, unknown>> | undefined
-  /** The same, to be sent. */
+  /** The same as it was written, to be sent. */
   readonly text: string | undefined
 }
 
@@ -78,16 +79,10 @@ const parse = ({ body, headers, method, url }: Incoming): Either.Either<Parsed, 
   }
   return Either.match(parseJson(body), {
     onLeft: () => Either.left(refusal(400, "invalid_json", "expected a body that is JSON", "body")),
-    onRight: (value) => {
-      const body = record(value)
-      return Either.mapBoth(
-        Array.isArray(value) || !Predicate.isRecord(value) ? Either.left(undefined) : bodyOf(body),
-        {
-          onLeft: () => refusal(400, "invalid_json", "expected a body that is a JSON object", "body"),
-          onRight: (text) => ({ operation, id, method, body, text })
-        }
-      )
-    }
+    onRight: (value) =>
+      Array.isArray(value) || !Predicate.isRecord(value)
+        ? Either.left(refusal(400, "invalid_json", "expected a body that is a JSON object", "body"))
+        : Either.right({ operation, id, method, body: record(value), text: withoutMember(body, "model") })
   })
 }
 
