@@ -21,7 +21,7 @@ const emulated = Emulator.layerClient.pipe(
   )
 )
 
-// The bridges' examples are programs of other people's clients: test/clients runs them.
+// Those of the bridges, in test/clients/examples, are written against other people's clients, so test/clients runs them.
 describe("examples", () => {
   it.effect("compose into an Effect program", () =>
     Effect.gen(function* () {

@@ -2,7 +2,7 @@ import { FetchHttpClient } from "@effect/platform"
 import type { HttpClient } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { AzureOpenAI, ChatStream, Deployment } from "@spillway/azure-openai"
+import { AzureOpenAI, ChatStream, Deployment, FetchBridge } from "@spillway/azure-openai"
 import type { ChatCompletion } from "@spillway/azure-openai"
 import * as UndiciHttpClient from "@spillway/azure-openai/UndiciHttpClient"
 import { Deferred, Effect, Fiber, Layer, Queue, Redacted, Stream } from "effect"
@@ -151,6 +151,32 @@ for (const [name, client] of clients) {
     )
   })
 }
+
+describe("a bridge over sockets", () => {
+  it.scopedLive("answers a status that no web response may have with a 502, and closes the socket", () =>
+    Effect.gen(function* () {
+      const closed = yield* Deferred.make<void>()
+      const { endpoint } = yield* serve((request, response) => {
+        request.resume()
+        response.socket?.on("close", () => Deferred.unsafeDone(closed, Effect.void))
+        response.writeHead(999, { "content-type": "application/json", connection: "close" }).end("{}")
+      })
+      const fetch = yield* FetchBridge.make.pipe(Effect.provide(deployment(endpoint, NodeHttpClient.layer)))
+
+      const response = yield* Effect.promise(() =>
+        fetch("https://unused.example/v1/chat/completions", {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(request)
+        })
+      )
+
+      assert.strictEqual(response.status, 502)
+      assert.strictEqual(response.headers.get("x-should-retry"), "false")
+      yield* Deferred.await(closed).pipe(Effect.timeout("1 second"))
+    })
+  )
+})
 
 describe("streams over sockets", () => {
   it.scopedLive.each([NodeHttpClient.layerUndici, UndiciHttpClient.layer])(

@@ -106,13 +106,12 @@ describe("@azure/identity", () => {
       chat.pipe(Effect.provide([noIdentity, Logger.minimumLogLevel(LogLevel.None)]))
     )
 
+    // What was not sent for want of a token is no attempt.
     assert.deepStrictEqual(
       served.attempts.map(({ deployment, outcome }) => [deployment, outcome]),
-      [
-        ["gpt-4o-ptu", "Unavailable"],
-        ["gpt-4o", "answered"]
-      ]
+      [["gpt-4o", "answered"]]
     )
+    assert.strictEqual(served.outcome, "fallback")
     assert.deepStrictEqual(await server.asked(), ["gpt-4o 200"])
   })
 })
