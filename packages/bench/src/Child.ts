@@ -1,6 +1,7 @@
 /** Node processes that do one thing, say what came of it, message by message, and end. */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { fork } from "node:child_process"
 
@@ -22,11 +23,17 @@ export interface Options<A, I> {
   readonly flags?: ReadonlyArray<string> | undefined
   /** What its messages are. */
   readonly message: Schema.Schema<A, I>
-  readonly onMessage?: ((message: A) => void) | undefined
+  readonly onMessage?: ((message: A) => Effect.Effect<void>) | undefined
 }
 
 /** Runs the process to its end. It is killed on interruption. */
 export const run = <A, I>(options: Options<A, I>): Effect.Effect<ReadonlyArray<A>, ChildFailed> =>
+  Effect.flatMap(Effect.runtime<never>(), (runtime) => start(options, runtime))
+
+const start = <A, I>(
+  options: Options<A, I>,
+  runtime: Runtime.Runtime<never>
+): Effect.Effect<ReadonlyArray<A>, ChildFailed> =>
   Effect.async<ReadonlyArray<A>, ChildFailed>((resume) => {
     const { args, flags = [], main, message, onMessage } = options
     const child = fork(main, [...args], { execArgv: [...flags], stdio: ["ignore", "ignore", "inherit", "ipc"] })
@@ -35,9 +42,12 @@ export const run = <A, I>(options: Options<A, I>): Effect.Effect<ReadonlyArray<A
     child.on("message", (raw) => {
       const message = decode(raw)
       heard.push(message)
-      onMessage?.(message)
+      if (onMessage !== undefined) Runtime.runFork(runtime)(onMessage(message))
     })
-    child.on("exit", (code) =>
+    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve))
+    // The last messages may come after the end of the process.
+    const silent = new Promise<void>((resolve) => child.once("disconnect", resolve))
+    void Promise.all([ended, silent]).then(([code]) =>
       resume(code === 0 ? Effect.succeed(heard) : Effect.fail(new ChildFailed({ main: main.pathname, code })))
     )
     return Effect.sync(() => child.kill())

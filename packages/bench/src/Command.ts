@@ -21,6 +21,7 @@ import * as Report from "./Report.js"
 import * as Requests from "./requests/Part.js"
 import * as Size from "./size/Part.js"
 import * as Startup from "./startup/Part.js"
+import * as Table from "./Table.js"
 
 /** In the order they run and are told. */
 export const all: ReadonlyArray<Part> = [Requests.requests, Requests.streaming, Overhead.part, Startup.part, Size.part]
@@ -95,13 +96,21 @@ export const bench = Command.make("bench", options, ({ concurrency, out, parts, 
     const file = Option.orElse(out, () => (whole ? Option.some(results) : Option.none()))
     // Before anything is measured, so that no run is lost for want of a place.
     if (Option.isSome(file)) yield* fs.makeDirectory(path.dirname(path.resolve(file.value)), { recursive: true })
-    const measured = yield* Effect.forEach(parts.length === 0 ? all : parts, (part) => part.run(settings)).pipe(
-      Effect.ensuring(Progress.clear(process.stderr))
+    yield* Console.log(about.join("\n"))
+    const show = (table: Table.Table) => Console.log(`\n${Table.toText(table)}`)
+    const measured = yield* Effect.forEach(parts.length === 0 ? all : parts, (part) =>
+      part.run(settings).pipe(
+        Effect.ensuring(Progress.clear(process.stderr)),
+        Effect.tap(({ tables }) => Effect.forEach(tables, show))
+      )
     )
-    const tables = Report.tables(measured)
-    yield* Console.log(Report.toText(about, tables))
+    const goals = Report.goals(measured)
+    yield* Effect.forEach(goals, show)
     if (Option.isSome(file)) {
-      yield* fs.writeFileString(file.value, Report.toMarkdown(Machine.version, about, tables))
+      yield* fs.writeFileString(
+        file.value,
+        Report.toMarkdown(Machine.version, about, [...goals, ...measured.flatMap(({ tables }) => tables)])
+      )
       yield* Console.error(`\nWritten to ${file.value}`)
     }
   })

@@ -1,35 +1,30 @@
-/** The whole of a run, for the terminal and for the file. */
+/** What a run comes to. */
 import type { Goal, Result } from "./Part.js"
 import { met } from "./Part.js"
 import * as Table from "./Table.js"
 
-const goals = (all: ReadonlyArray<Goal>): ReadonlyArray<Table.Table> =>
-  all.length === 0
-    ? []
-    : [
-        {
-          title: "Goals",
-          head: ["", "measured", "goal", "met"],
-          rows: all.map((goal) => [
-            goal.what,
-            `${Table.figure(goal.measured)} ${goal.unit}`,
-            "atLeast" in goal.limit
-              ? `at least ${goal.limit.atLeast} ${goal.unit}`
-              : `at most ${goal.limit.atMost} ${goal.unit}`,
-            met(goal) ? "yes" : "no"
-          ])
-        }
-      ]
+/** What was asked for, and whether it is so: a table, if anything of it was measured. */
+export const goals = (results: ReadonlyArray<Result>): ReadonlyArray<Table.Table> => {
+  const all = results.flatMap((result) => result.goals)
+  if (all.length === 0) return []
+  return [
+    {
+      title: "Goals",
+      head: ["", "measured", "goal", "met"],
+      rows: all.map((goal) => [
+        goal.what,
+        `${Table.figure(goal.measured)} ${goal.unit}`,
+        limit(goal),
+        met(goal) ? "yes" : "no"
+      ])
+    }
+  ]
+}
 
-/** What was asked for first, then everything. */
-export const tables = (results: ReadonlyArray<Result>): ReadonlyArray<Table.Table> => [
-  ...goals(results.flatMap((result) => result.goals)),
-  ...results.flatMap((result) => result.tables)
-]
+const limit = ({ limit, unit }: Goal): string =>
+  "atLeast" in limit ? `at least ${limit.atLeast} ${unit}` : `at most ${limit.atMost} ${unit}`
 
-export const toText = (about: ReadonlyArray<string>, all: ReadonlyArray<Table.Table>): string =>
-  [about.join("\n"), ...all.map(Table.toText)].join("\n\n")
-
+/** The file of a run. */
 export const toMarkdown = (version: string, about: ReadonlyArray<string>, all: ReadonlyArray<Table.Table>): string =>
   [
     `# Spillway ${version}: what a call costs`,

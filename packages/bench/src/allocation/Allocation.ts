@@ -30,7 +30,7 @@ const encode = Schema.encodeSync(Schema.parseJson(Order))
 /** Bytes for each call, by id of the client or name of the subject. */
 export const run = (
   order: Order,
-  onReport: (report: Report) => void
+  onReport: (report: Report) => Effect.Effect<void>
 ): Effect.Effect<ReadonlyMap<string, number>, ChildFailed> =>
   Effect.map(
     Child.run({

@@ -87,7 +87,7 @@ export const requests: Part = {
       const allocated = yield* Allocation.run(
         {
           what: { origin: running.origin, ids: askers.map(({ definition }) => definition.id) },
-          ...(quick ? { calls: 200, times: 1, settle: 200 } : { calls: 400, times: 3, settle: 1500 })
+          ...(quick ? { calls: 200, times: 1, settle: 200 } : { calls: 300, times: 3, settle: 1200 })
         },
         ({ name }) => progress(`requests, allocation: ${name}`)
       )
