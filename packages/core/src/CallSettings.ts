@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 
 /**
  * The settings of a call.
@@ -235,7 +236,7 @@ export const longestWait = (settings: Settings, policy: Duration.Duration): Dura
 }
 
 /**
- * A class as a number, lower first.
+ * A class as a number, lower first. What is neither a class nor a number counts as `interactive`.
  *
  * @since 0.1.0
  * @category accessors
@@ -248,5 +249,8 @@ export const longestWait = (settings: Settings, policy: Duration.Duration): Dura
  * CallSettings.rankOf(5) // => 5
  * ```
  */
-export const rankOf = (priority: Priority): number =>
-  priority === "interactive" ? 0 : priority === "batch" ? 10 : priority
+export const rankOf = (priority: Priority): number => {
+  if (priority === "batch") return 10
+  // What is no number has no place in an order, and would break the line for everybody.
+  return Predicate.isNumber(priority) && !Number.isNaN(priority) ? priority : 0
+}

@@ -185,8 +185,14 @@ class Passage<A> extends Place implements Ticket<A>, Charge {
   }
 }
 
+// More than any request takes. Costs are told by callers and servers: what is no amount must not get into the sums.
+const mostTokens = 1e9
+
+const tokens = (amount: number): number => (amount > 0 ? Math.min(amount, mostTokens) : 0)
+
 /**
- * A ticket for one passage of a call.
+ * A ticket for one passage of a call. A cost that is no amount of tokens counts as 0, or as a billion where it is larger; a
+ * priority that is no number goes last.
  *
  * @since 0.1.0
  * @category constructors
@@ -201,9 +207,9 @@ class Passage<A> extends Place implements Ticket<A>, Charge {
 export const ticket = <A>(arrival: Arrival<A>): Ticket<A> =>
   new Passage(
     arrival.data,
-    arrival.priority,
+    Number.isNaN(arrival.priority) ? Infinity : arrival.priority,
     arrival.order,
-    arrival.cost,
+    tokens(arrival.cost),
     arrival.latest,
     arrival.notBefore ?? -Infinity
   )
@@ -257,7 +263,7 @@ class Machine<A> implements Gate<A> {
   completed(ticket: Ticket<A>, now: number, actual: number | undefined): Actions<A> {
     const passage = own(ticket)
     if (!this.settle(passage)) return []
-    this.bucket.completed(passage, actual)
+    this.bucket.completed(passage, actual === undefined ? undefined : tokens(actual))
     return this.advance(now, [])
   }
 

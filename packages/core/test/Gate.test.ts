@@ -186,6 +186,35 @@ describe("Gate", () => {
     assert.approximately(pace("estimated"), 1.003 ** 99, 1e-9)
   })
 
+  it.each([
+    { name: "a priority that is no number", more: { priority: Number.NaN } },
+    { name: "a cost that is no number", more: { cost: Number.NaN } },
+    { name: "an endless cost", more: { cost: Infinity } },
+    { name: "a negative cost", more: { cost: -1e9 } },
+    { name: "an actual cost that is no number", actual: Number.NaN },
+    { name: "an endless actual cost", actual: Infinity },
+    { name: "a negative actual cost", actual: -1e9 }
+  ])("$name does not bring the gate to a halt, nor open it", ({ actual = 100, more }) => {
+    const gate = strict()
+    const odd = call("1", more)
+    // Twice, because it is the difference of two that is no number.
+    for (const ticket of [odd, call("2", more)]) {
+      gate.submit(ticket, 0)
+      gate.completed(ticket, 0, actual)
+    }
+    for (const n of [3, 4, 5]) gate.submit(call(String(n), { ...more, latest: 100 }), 0)
+    const sent = [6, 7].map((n) => said(gate.submit(call(String(n), { latest: 1e15 }), 10)))
+    const later: Array<string> = []
+    while (gate.wakeAt < Infinity && later.length < 10) later.push(...said(gate.tick(gate.wakeAt)))
+
+    assert.include([...sent.flat(), ...later], "Send 7")
+    assert.strictEqual(gate.snapshot(1e15).waiting, 0)
+    assert.isFalse(
+      sent.every((actions) => actions.length === 1),
+      "6 and 7 are not sent at once"
+    )
+  })
+
   it("beyond its bound the last in line goes, be it the one that came or one of a lower class", () => {
     const gate = strict({ maxWaiting: 2 })
     gate.submit(call("1"), 0)
