@@ -200,7 +200,7 @@ interface Started {
 }
 
 // Every operation in the suite of faults; in the tests of every day some of them, a prime apart.
-const stride = Number(process.env["INTERRUPTION_STRIDE"] ?? 97)
+const stride = Number(process.env["INTERRUPTION_STRIDE"] ?? 499)
 
 describe("interruption before every operation of a call leaves nothing behind", () => {
   for (const operation of operations) {
