@@ -343,18 +343,19 @@ describe("UndiciHttpClient", () => {
 
   it.scopedLive("the end of the layer closes what is idle and fails what is under way", () =>
     Effect.gen(function* () {
-      const { closed, opened, url } = yield* byteServer((socket, sofar) => {
+      const { asked, url } = yield* byteServer((socket, sofar) => {
         if (sofar.startsWith("GET /idle")) socket.write(ok("body"))
       })
       const scope = yield* Scope.make()
       const client = Context.get(yield* Layer.buildWithScope(UndiciHttpClient.layer, scope), HttpClient.HttpClient)
       const pending = yield* Effect.fork(Effect.flip(client.get(`${url}/pending`)))
-      yield* Queue.take(opened)
+      const first = yield* Queue.take(asked)
       yield* Effect.flatMap(client.get(`${url}/idle`), ({ text }) => text)
       yield* Scope.close(scope, Exit.void)
       const error = yield* Fiber.join(pending)
       const late = yield* Effect.flip(client.get(url))
-      yield* Effect.timeout(Queue.takeN(closed, 2), "1 second")
+      const second = yield* Queue.take(asked)
+      yield* Effect.timeout(Effect.all([first.closed, second.closed]), "1 second")
 
       assert.deepStrictEqual(
         [error._tag, error.reason, codeOf(error)],

@@ -109,12 +109,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return true
   }
 
-  /** What of the body has come and was not taken before. */
-  take(): Array<Uint8Array> {
-    const chunks = this.chunks
+  /** What of the body has come and was not taken before, in one piece: whoever reads it pays by the piece. */
+  take(): Uint8Array {
+    const bytes = this.bytes()
     this.chunks = []
     this.size = 0
-    return chunks
+    return bytes
   }
 
   /** Calls when there is something to take, or the body has ended. */
@@ -142,7 +142,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.controller?.resume()
   }
 
-  /** The body, once it has ended. */
+  /** What of the body has come: all of it, once it has ended. */
   bytes(): Uint8Array {
     const [first] = this.chunks
     if (first === undefined) return noBytes

@@ -108,8 +108,8 @@ export class UndiciResponse extends Inspectable.Class implements HttpClientRespo
     const more = Effect.async<void>((resume) => exchange.onMore(() => resume(Effect.void)))
     const read: Channel.Channel<Chunk.Chunk<Uint8Array>, unknown, HttpClientError.ResponseError> = Channel.suspend(
       () => {
-        const chunks = exchange.take()
-        if (chunks.length > 0) return Channel.flatMap(Channel.write(Chunk.unsafeFromArray(chunks)), () => read)
+        const bytes = exchange.take()
+        if (bytes.length > 0) return Channel.flatMap(Channel.write(Chunk.of(bytes)), () => read)
         if (!exchange.ended) return Channel.flatMap(Channel.fromEffect(more), () => read)
         return exchange.error === undefined ? Channel.void : Channel.fail(this.failed(exchange.error))
       }

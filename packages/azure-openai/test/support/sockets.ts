@@ -1,4 +1,4 @@
-import { Effect, Queue } from "effect"
+import { Deferred, Effect, FiberId, Queue } from "effect"
 import type { Scope } from "effect"
 import { createServer as createHttpServer } from "node:http"
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http"
@@ -27,30 +27,38 @@ export const httpServer = (handler: (request: IncomingMessage, response: ServerR
     )
   })
 
+/** A connection on which something was sent. */
+export interface Connection {
+  /** When it was closed, by `performance.now()`. */
+  readonly closed: Effect.Effect<number>
+}
+
 /**
- * A server that speaks bytes. `onData` is given what has come on a connection so far. `opened` tells of every connection,
- * `closed` when each was closed.
+ * A server that speaks bytes. `onData` is given what has come on a connection so far. `asked` tells of each connection with
+ * its first data: undici also opens some that it then does not use.
  */
 export const byteServer = (onData: (socket: Socket, sofar: string) => void) =>
   Effect.gen(function* () {
-    const opened = yield* Queue.unbounded<Socket>()
-    const closed = yield* Queue.unbounded<number>()
+    const asked = yield* Queue.unbounded<Connection>()
     const sockets = new Set<Socket>()
     const server = createServer((socket) => {
       sockets.add(socket)
+      const closed = Deferred.unsafeMake<number>(FiberId.none)
       let sofar = ""
-      socket.on("data", (data) => onData(socket, (sofar += data.toString("latin1"))))
+      socket.on("data", (data) => {
+        if (sofar === "") Queue.unsafeOffer(asked, { closed: Deferred.await(closed) })
+        onData(socket, (sofar += data.toString("latin1")))
+      })
       socket.on("error", () => {})
       socket.on("close", () => {
         sockets.delete(socket)
-        Queue.unsafeOffer(closed, performance.now())
+        Deferred.unsafeDone(closed, Effect.succeed(performance.now()))
       })
-      Queue.unsafeOffer(opened, socket)
     })
     const host = yield* listening(server, () => {
       for (const socket of sockets) socket.destroy()
     })
-    return { url: `http://${host}`, tls: `https://${host}`, opened, closed, sockets }
+    return { url: `http://${host}`, tls: `https://${host}`, asked }
   })
 
 /** A server that answers every request with the same bytes. */
