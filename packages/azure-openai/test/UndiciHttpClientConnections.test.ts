@@ -213,9 +213,10 @@ for (const [way, makeClient] of ways) {
     it.scopedLive("a request that is given up in the queue is never sent, and those behind it are", () =>
       Effect.gen(function* () {
         const received: Array<string | undefined> = []
+        let release = () => {}
         const { url } = yield* httpServer((request, response) => {
           received.push(request.url)
-          if (request.url === "/slow") setTimeout(() => response.end("slow"), 60)
+          if (request.url === "/slow") release = () => response.end("slow")
           else response.end("fast")
         })
         const client = yield* makeClient
@@ -226,6 +227,7 @@ for (const [way, makeClient] of ways) {
         const behind = yield* Effect.fork(Effect.flatMap(client.get(`${url}/behind`), ({ text }) => text))
         yield* Effect.sleep("10 millis")
         yield* Fiber.interrupt(waiting)
+        release()
 
         assert.strictEqual(yield* Fiber.join(slow), "slow")
         assert.strictEqual(yield* Fiber.join(behind), "fast")
