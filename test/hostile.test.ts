@@ -80,6 +80,22 @@ describe("a hostile server", () => {
     })
   )
 
+  it.effect("a body that was unpacked on the way is counted unpacked, whatever length it had", () =>
+    Effect.gen(function* () {
+      // As fetch hands a packed reply on: the bytes unpacked, under the headers they came with.
+      const headers = { "content-encoding": "gzip", "content-length": "70" }
+      const server = answering(() => new Response(`{"id":"${"x".repeat(5000)}","choices":[]}`, { headers }))
+      const error = yield* Effect.flip(
+        AzureOpenAI.chat(hello).pipe(
+          Effect.provide(Layer.orDie(Deployment.standard(at("std", { bodyLimit: 1000 })))),
+          Effect.provide(server.layer)
+        )
+      )
+
+      assert.strictEqual(error._tag === "Malformed" && error.path, "byte 1000, the limit of a body")
+    })
+  )
+
   it.effect("a hint longer than any clock ends the wait, whatever the Schedule", () =>
     Effect.gen(function* () {
       const server = answering((deployment) =>

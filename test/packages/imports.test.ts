@@ -80,6 +80,8 @@ describe("importing", () => {
 
 describe("start-up", () => {
   const limit = 150
+  // How long effect itself takes where the limit was set: a machine that is slower now, or busy, is as much slower for both.
+  const yardstick = 450
   const measure = async (before: ReadonlyArray<string>, module: string) => {
     const source = `
       for (const name of ${JSON.stringify(before)}) await import(name)
@@ -96,23 +98,22 @@ describe("start-up", () => {
     { what: subject, before: ["effect"], module: "@spillway/azure-openai" }
   ]
 
-  it(`@spillway/azure-openai adds under ${limit} ms to effect`, async () => {
+  it(`@spillway/azure-openai adds under ${limit} ms to effect`, { timeout: 300_000 }, async () => {
     const times = new Map(cases.map(({ what }): [string, Array<number>] => [what, []]))
     const sorted = (what: string) => (times.get(what) ?? []).toSorted((a, b) => a - b).map(Math.round)
-    // What else the machine does only adds: the least is the import's own, and a busy machine needs more rounds to show it.
+    // What else the machine does only adds: the least is the import's own.
     const least = (what: string) => sorted(what)[0] ?? Number.NaN
-    for (let round = 0; round < 5 || (round < 25 && least(subject) >= limit); round += 1) {
+    for (let round = 0; round < 7; round += 1) {
       for (const { before, module, what } of cases) times.get(what)?.push(await measure(before, module))
     }
     printTable(
       cases.map(({ what }) => ({
         import: what,
-        rounds: sorted(what).length,
         "least (ms)": least(what),
         "median (ms)": sorted(what)[Math.floor(sorted(what).length / 2)] ?? Number.NaN
       }))
     )
 
-    assert.isBelow(least(subject), limit)
+    assert.isBelow(least(subject), limit * Math.max(1, least("effect") / yardstick))
   })
 })
