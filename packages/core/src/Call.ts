@@ -140,8 +140,8 @@ export interface Service {
   /** `errorType`: where it failed, as its span has it. */
   readonly record: (leaf: object, attempt: Attempt, errorType: string | undefined) => void
   readonly recordWait: (nanos: bigint) => void
-  /** What to run when the call has ended, before its span does; what was added last runs first. */
-  readonly addFinalizer: (finalizer: Scope.Scope.Finalizer) => void
+  /** What to run when the call has ended, before its span does; what was added last runs first. At once, where it has ended. */
+  readonly addFinalizer: (finalizer: Scope.Scope.Finalizer) => Effect.Effect<void>
   /** Whether a later deployment than the first has taken over. */
   readonly fellBack: boolean
   /** `fellBack`: where the retry goes back to. */
@@ -224,7 +224,7 @@ const start = ({
       return {
         services: Context.add(Context.make(Call, call), ParentSpan, span),
         end: (exit) =>
-          call.finalizers.reduce((after, finalizer) => Effect.ensuring(finalizer(exit), after), ended(exit))
+          call.close(exit).reduce((after, finalizer) => Effect.ensuring(finalizer(exit), after), ended(exit))
       }
     })
   })

@@ -67,27 +67,28 @@ const set = (refs: FiberRefs.FiberRefs, id: FiberId.Runtime, local: Local): Fibe
 const silenced =
   (secretHeaders: ReadonlyArray<string>) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.withFiberRuntime((fiber) => {
-        const before = fiber.getFiberRefs()
+    Effect.uninterruptibleMask((restore) => {
+      let undo = (_: FiberId.Runtime, refs: FiberRefs.FiberRefs) => refs
+      // Read and written at once: between two steps a fiber may yield, and an interruption that came then would be undone.
+      const silence = (id: FiberId.Runtime, before: FiberRefs.FiberRefs) => {
         const own: Local = {
-          context: fiber.currentContext,
-          traced: fiber.getFiberRef(FiberRef.currentTracerEnabled),
-          redactedNames: fiber.getFiberRef(Headers.currentRedactedNames)
+          context: FiberRefs.getOrDefault(before, FiberRef.currentContext),
+          traced: FiberRefs.getOrDefault(before, FiberRef.currentTracerEnabled),
+          redactedNames: FiberRefs.getOrDefault(before, Headers.currentRedactedNames)
         }
-        const during = set(before, fiber.id(), {
+        const during = set(before, id, {
           context: unredirected(own.context),
           traced: false,
           redactedNames: [...own.redactedNames, ...secretHeaders]
         })
-        return Effect.zipRight(
-          Effect.updateFiberRefs(() => during),
-          Effect.onExit(restore(self), () =>
-            Effect.updateFiberRefs((id, refs) => (refs === during ? before : set(refs, id, own)))
-          )
-        )
-      })
-    )
+        undo = (id, refs) => (refs === during ? before : set(refs, id, own))
+        return during
+      }
+      return Effect.zipRight(
+        Effect.updateFiberRefs(silence),
+        Effect.onExit(restore(self), () => Effect.updateFiberRefs((id, refs) => undo(id, refs)))
+      )
+    })
 
 const cleaned = (client: HttpClient.HttpClient, secretHeaders: ReadonlyArray<string>): HttpClient.HttpClient =>
   client.pipe(

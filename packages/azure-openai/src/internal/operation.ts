@@ -238,7 +238,7 @@ export const begin = <A>(
     ])
     const toFirst = Number(now - call.startedAt) / 1e9
     CallMetrics.of(options.name, runner.primary.model).timeToFirstChunk.unsafeUpdate(toFirst, tags)
-    call.addFinalizer(() =>
+    yield* call.addFinalizer(() =>
       Effect.sync(() => {
         // Admission settles in a finalizer that was added before, so after this one.
         call.recordUsage(Tokens.used(protocol.usage()))

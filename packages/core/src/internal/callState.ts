@@ -24,7 +24,8 @@ let arrivals = 0
 export class CallState implements Service {
   readonly order = ++arrivals
   readonly attempts: Array<Attempt> = []
-  readonly finalizers: Array<Scope.Scope.Finalizer> = []
+  private readonly finalizers: Array<Scope.Scope.Finalizer> = []
+  private closedBy: Exit.Exit<unknown, unknown> | undefined = undefined
   private readonly sent = new Map<object, number>()
   private waitedNanos = 0n
   fellBack = false
@@ -84,8 +85,19 @@ export class CallState implements Service {
     this.reply = {}
   }
 
-  addFinalizer(finalizer: Scope.Scope.Finalizer): void {
-    this.finalizers.push(finalizer)
+  addFinalizer(finalizer: Scope.Scope.Finalizer): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      // A fiber that outlives the call that it was forked in may still be answered.
+      if (this.closedBy !== undefined) return finalizer(this.closedBy)
+      this.finalizers.push(finalizer)
+      return Effect.void
+    })
+  }
+
+  /** No finalizers are kept from here on. The ones there are, to be run. */
+  close(exit: Exit.Exit<unknown, unknown>): ReadonlyArray<Scope.Scope.Finalizer> {
+    this.closedBy = exit
+    return this.finalizers
   }
 
   recordWait(nanos: bigint): void {

@@ -73,11 +73,6 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
   const toError = (call: Call["Type"], failure: F): E =>
     options.toError(failure, { attempts: [...call.attempts], since: call.startedAt, once: call.once })
 
-  const overdue = (call: Call["Type"], passage: Passage<F> | undefined): Effect.Effect<never, E> => {
-    const failed = Effect.failSync(() => toError(call, options.cutOff("deadline", {})))
-    return passage === undefined ? failed : Effect.zipRight(passage.turn.failed, failed)
-  }
-
   // To be run uninterruptibly.
   const attempt = <A, R>(
     use: Use<Target, A, F, R>,
@@ -90,7 +85,7 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
         const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
         const startedAt = clock.unsafeCurrentTimeNanos()
         const deadline = Option.getOrElse(call.deadline, () => never)
-        if (deadline <= startedAt) return overdue(call, passage)
+        if (deadline <= startedAt) return Effect.fail(toError(call, options.cutOff("deadline", {})))
         const cut: Cut = deadline <= startedAt + timeout ? "deadline" : "timeout"
         const resends = call.sentBy(runner)
         const number = call.attempts.length + 1
@@ -126,24 +121,30 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
                 })
               )
             const fail = (cause: Cause.Cause<F>): Effect.Effect<never, E> => {
-              const failed = Either.match(Cause.failureOrCause(cause), {
-                onLeft: (failure) => {
-                  if (failure.unsent !== true) record(failure._tag, failure)
-                  span.attribute(attributes.errorType, failure.errorType)
-                  if (Option.isSome(failure.retryAfter)) {
-                    span.attribute(attributes.retryAfterMs, Duration.toMillis(failure.retryAfter.value))
+              const failed = (): Exit.Exit<never, E> =>
+                Either.match(Cause.failureOrCause(cause), {
+                  onLeft: (failure) => {
+                    if (failure.unsent !== true) record(failure._tag, failure)
+                    span.attribute(attributes.errorType, failure.errorType)
+                    if (Option.isSome(failure.retryAfter)) {
+                      span.attribute(attributes.retryAfterMs, Duration.toMillis(failure.retryAfter.value))
+                    }
+                    return Exit.fail(toError(call, failure))
+                  },
+                  onRight: (cause) => {
+                    const outcome = Cause.isInterruptedOnly(cause) ? "interrupted" : "defect"
+                    record(outcome)
+                    span.attribute(attributes.errorType, outcome)
+                    return Exit.failCause(cause)
                   }
-                  return Exit.fail(toError(call, failure))
-                },
-                onRight: (cause) => {
-                  const outcome = Cause.isInterruptedOnly(cause) ? "interrupted" : "defect"
-                  record(outcome)
-                  span.attribute(attributes.errorType, outcome)
-                  return Exit.failCause(cause)
-                }
-              })
+                })
               // Both causes surface where a finalizer breaks: it must not hide what the attempt came to.
-              return Effect.ensuring(failed, end(failed))
+              return Effect.onExit(
+                Effect.suspend((): Effect.Effect<never, E> =>
+                  passage === undefined ? failed() : Effect.flatMap(Passages.refuse(call, passage, cause), failed)
+                ),
+                (exit) => end(exit)
+              )
             }
             const running = Deadline.run(
               Effect.suspend(() => use(target)),
@@ -158,14 +159,13 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
             return Effect.flatMap(Effect.exit(running), (exit): Effect.Effect<A, E> => {
               if (Exit.isSuccess(exit)) {
                 record("answered")
-                call.addFinalizer(
-                  passage === undefined ? end : (exit) => Effect.ensuring(Passages.settle(call, passage), end(exit))
-                )
-                return Exit.succeed(exit.value)
+                const ending =
+                  passage === undefined
+                    ? end
+                    : (exit: Exit.Exit<unknown, unknown>) => Effect.ensuring(Passages.settle(call, passage), end(exit))
+                return Effect.as(call.addFinalizer(ending), exit.value)
               }
-              return passage === undefined
-                ? fail(exit.cause)
-                : Effect.zipRight(Passages.refuse(call, passage, exit.cause), fail(exit.cause))
+              return fail(exit.cause)
             })
           })
         )
@@ -209,7 +209,10 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
               Effect.flatMap(Clock.currentTimeNanos, (began) => waitSpan(call, began, restore(waiting), plan))
             return Passages.enter(admission, call, conditions, wait).pipe(
               Effect.mapError((failure) => toError(call, failure)),
-              Effect.flatMap((passage) => attempt(use, call, restore, passage))
+              // An attempt that could not even begin gives its turn back as well; one that is settled stays so.
+              Effect.flatMap((passage) =>
+                Effect.onError(attempt(use, call, restore, passage), () => passage.turn.failed)
+              )
             )
           })
         }

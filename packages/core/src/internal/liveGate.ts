@@ -54,7 +54,7 @@ export class LiveGate implements Controller {
       const waiting = Effect.suspend(() => {
         if (waiter.action !== undefined) return Effect.void
         const planned = Duration.millis(Math.ceil(Math.max(0, this.gate.startOf(ticket, began) - began)))
-        return Effect.onInterrupt(wait(awaitTurn(waiter), planned), () =>
+        return Effect.onError(wait(awaitTurn(waiter), planned), () =>
           this.perform((now) => this.gate.cancel(ticket, now))
         )
       })
@@ -145,4 +145,6 @@ export class LiveGate implements Controller {
 const awaitTurn = (waiter: Waiter): Effect.Effect<void> =>
   Effect.async<void>((resume) => {
     waiter.resume = () => resume(Effect.void)
+    // Its turn may have come while the wait was being prepared: the fiber may have yielded to others.
+    if (waiter.action !== undefined) waiter.resume()
   })
