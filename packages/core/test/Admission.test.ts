@@ -1,6 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Admission, CallSettings, RetryAfter, Runner } from "@spillway/core"
-import { Chunk, Duration, Effect, Either, Exit, Fiber, Layer, Option, Schedule, Scope, TestClock } from "effect"
+import {
+  Cause,
+  Chunk,
+  Duration,
+  Effect,
+  Either,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Schedule,
+  Scope,
+  TestClock,
+  Tracer
+} from "effect"
 import { PCGRandom } from "effect/Utils"
 import { deployment, refused, strict } from "./support/paced.js"
 
@@ -90,6 +104,47 @@ describe("admission", () => {
       assert.strictEqual(sent.length, 2)
     })
   )
+
+  it.scoped("wakes a call whose turn comes while its wait is being prepared", () =>
+    Effect.gen(function* () {
+      const controller = yield* strict()
+      const request = { priority: 1, cost: 10, latest: 1n << 60n, notBefore: undefined }
+      const turn = yield* controller.enter({ ...request, order: 1 }, (waiting) => waiting)
+      const fiber = yield* Effect.fork(
+        controller.enter({ ...request, order: 2 }, (waiting) => Effect.zipRight(turn.failed, waiting))
+      )
+      yield* TestClock.adjust("1 second")
+
+      const exit = fiber.unsafePoll()
+      yield* Fiber.interruptFork(fiber)
+      assert.isTrue(exit !== null && Exit.isSuccess(exit))
+    })
+  )
+
+  for (const span of ["attempt", "wait"]) {
+    it.scoped(`has back the turn of a call that a tracer breaks at its ${span}`, () =>
+      Effect.gen(function* () {
+        const controller = yield* strict()
+        const { ask } = deployment(controller, () => Effect.never)
+        const tracer = yield* Effect.tracer
+        const breaking = Tracer.make({
+          context: (f, fiber) => tracer.context(f, fiber),
+          span: (...args) => {
+            if (args[0].startsWith(span)) throw new Error("broken")
+            return tracer.span(...args)
+          }
+        })
+        yield* Effect.fork(ask("first"))
+        yield* TestClock.adjust(span === "wait" ? 0 : 100)
+        const exit = yield* Effect.exit(Effect.withTracer(ask("second"), breaking))
+        yield* TestClock.adjust("10 seconds")
+
+        assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
+        const snapshot = yield* controller.snapshot
+        assert.deepStrictEqual([snapshot.waiting, snapshot.inFlight], [0, 1])
+      })
+    )
+  }
 
   it.scoped("a call that is refused has its place again; nobody comes back before the hint, and then one by one", () =>
     Effect.gen(function* () {

@@ -1,7 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Call, CallSettings, Recovery, RetryAfter, Runner } from "@spillway/core"
 import type { Scope } from "effect"
-import { Clock, Data, Duration, Effect, Exit, Fiber, Option, pipe, Ref, Schedule, TestClock } from "effect"
+import {
+  Cause,
+  Clock,
+  Data,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Option,
+  pipe,
+  Ref,
+  Schedule,
+  TestClock,
+  Tracer
+} from "effect"
 
 interface Failure extends Runner.Failure {
   readonly recovery: Recovery.Recovery | undefined
@@ -119,6 +133,65 @@ describe("Runner", () => {
       const exit = yield* Effect.exit(use(runner, () => Effect.die("broken")))
 
       assert.isTrue(Exit.isFailure(exit) && exit.cause._tag === "Die")
+    })
+  )
+
+  it.effect("what a fiber that outlives its call is answered with is released at once", () =>
+    Effect.gen(function* () {
+      const released = yield* Ref.make<ReadonlyArray<string>>([])
+      const attempt = leaf("ptu").execute(() =>
+        Effect.zipRight(
+          Effect.addFinalizer(() => Ref.update(released, (all) => [...all, "released"])),
+          Effect.sleep("1 second")
+        )
+      )
+      const late = yield* Effect.forkDaemon(attempt).pipe(Call.run({ name: "call", attributes: {} }))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(late)
+
+      assert.deepStrictEqual(yield* Ref.get(released), ["released"])
+    })
+  )
+
+  it.effect("an error that cannot be made keeps nothing open", () =>
+    Effect.gen(function* () {
+      const released = yield* Ref.make(false)
+      const ended: Array<string> = []
+      const tracer = yield* Effect.tracer
+      const recording = Tracer.make({
+        context: (f, fiber) => tracer.context(f, fiber),
+        span: (...args) => {
+          const span = tracer.span(...args)
+          const end = span.end.bind(span)
+          span.end = (time, exit) => {
+            ended.push(span.name)
+            end(time, exit)
+          }
+          return span
+        }
+      })
+      const broken = Runner.make<string, Failure, Refused>({
+        deployment: "ptu",
+        model: "model",
+        kind: "provisioned",
+        target: "ptu",
+        timeout: Duration.minutes(1),
+        attributes: {},
+        cutOff: () => failure(),
+        toError: () => {
+          throw new Error("broken")
+        }
+      })
+      const exit = yield* use(broken, () =>
+        Effect.zipRight(
+          Effect.addFinalizer(() => Ref.set(released, true)),
+          Effect.fail(failure())
+        )
+      ).pipe(Effect.withTracer(recording), Effect.exit)
+
+      assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
+      assert.isTrue(yield* Ref.get(released))
+      assert.deepStrictEqual(ended, ["attempt provisioned", "call"])
     })
   )
 
