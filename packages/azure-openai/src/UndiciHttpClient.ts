@@ -6,8 +6,9 @@
  *
  * - Time is Effect's alone. undici's own limits on headers and bodies (300 s each) are off, whatever a dispatcher was made
  *   with: deployments, `Effect.timeout` and the call's deadline decide. Connecting is the exception: 10 s, unless set.
- * - An interruption, or the end of `HttpClient.withScope`, closes the request's connection at once. That of a request that
- *   was not answered yet cannot be used again in HTTP/1.1.
+ * - An interruption, or the end of `HttpClient.withScope`, closes the request's connection at once: what is not answered to
+ *   its end leaves no connection for others in HTTP/1.1. undici may then open a new one, which waits for the next request
+ *   (nodejs/undici issue 5845).
  * - A body is read as it is asked for. While nobody reads, 64 KiB are taken in and then the socket is paused. A reply that
  *   fits frees its connection even when nobody reads it; any other is closed once nobody holds the response any more.
  * - `text`, `json`, `arrayBuffer`, `urlParamsBody` and `formData` can be read as often as one likes, in any order; `stream`
