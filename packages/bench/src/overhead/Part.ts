@@ -28,7 +28,7 @@ export const part: Part = {
       const allocated = yield* Allocation.run(
         {
           what: "overhead",
-          ...(quick ? { calls: 200, times: 1, settle: 200 } : { calls: 500, times: 3, settle: 2000 })
+          ...(quick ? { calls: 500, times: 1, settle: 1500 } : { calls: 500, times: 3, settle: 3000 })
         },
         ({ name }) => progress(`overhead, allocation: ${name}`)
       )

@@ -69,8 +69,8 @@ export const requests: Part = {
   run: (settings) =>
     Effect.gen(function* () {
       const { progress, quick } = settings
-      const { askers, running } = yield* ready(settings, "requests", quick ? 500 : 3000, ({ chat }) => chat)
-      const wanted = settings.concurrency ?? (quick ? [1, usual] : [1, usual, 1000])
+      const { askers, running } = yield* ready(settings, "requests", quick ? 1500 : 3000, ({ chat }) => chat)
+      const wanted = settings.concurrency ?? (quick ? [usual] : [1, usual, 1000])
       const measured = yield* Effect.forEach(wanted, (concurrency) =>
         Effect.map(
           Requests.run(askers, running, {
@@ -87,7 +87,7 @@ export const requests: Part = {
       const allocated = yield* Allocation.run(
         {
           what: { origin: running.origin, ids: askers.map(({ definition }) => definition.id) },
-          ...(quick ? { calls: 200, times: 1, settle: 200 } : { calls: 300, times: 3, settle: 1200 })
+          ...(quick ? { calls: 300, times: 1, settle: 600 } : { calls: 300, times: 3, settle: 1200 })
         },
         ({ name }) => progress(`requests, allocation: ${name}`)
       )

@@ -9,7 +9,7 @@ export const part: Part = {
   run: ({ progress, quick }) =>
     Effect.map(
       Startup.run(Startup.subjects, {
-        rounds: quick ? 3 : 11,
+        rounds: quick ? 5 : 11,
         warmUp: 1,
         onTurn: (round, name) => progress(`startup, ${round < 0 ? "warm-up" : `round ${round + 1}`}: ${name}`)
       }),
