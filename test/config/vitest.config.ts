@@ -27,7 +27,8 @@ export default defineConfig({
       "test/telemetry/**",
       "test/clients/**",
       "test/packages/**",
-      "test/api/**"
+      "test/api/**",
+      "packages/bench/test/**"
     ],
     // Importing Effect takes longer than most files' tests: workers keep their modules from file to file.
     pool: "forks",

@@ -194,7 +194,7 @@ const longestRefusal = 256 * 1024
 // while it comes in.
 const readText = (response: Response, limit: number): Effect.Effect<string, HttpClientError | "too large"> => {
   const { headers } = response
-  const length = Number(headers["content-length"] ?? Number.NaN)
+  const length = /^\d+$/.test(headers["content-length"] ?? "") ? Number(headers["content-length"]) : Number.NaN
   if (length > limit) return Effect.fail("too large")
   if (length <= limit && headers["content-encoding"] === undefined) return response.text
   return Effect.suspend(() => {

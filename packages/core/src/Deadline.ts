@@ -69,42 +69,46 @@ export const run = <A, E, R, E2>(
   self: Effect.Effect<A, E, R>,
   { clock, context, instant, onPassed, restore }: Running<R, E2>
 ): Effect.Effect<A, E | E2> =>
-  Effect.withFiberRuntime((parent, { runtimeFlags }) => {
-    let given: FiberRefs.FiberRefs | undefined
-    const child = Runtime.runFork(
-      Runtime.make({ context, runtimeFlags, fiberRefs: parent.getFiberRefs() }),
-      // As a value: a failure that nobody waits for yet is logged as one that nobody handles.
-      Effect.withFiberRuntime<Exit.Exit<A, E>, never, R>((child) => {
-        given = child.getFiberRefs()
-        return Effect.exit(Effect.interruptible(self))
-      })
-    )
-    // What it changed in its fiber is the caller's, but for what it was given.
-    const join = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> => {
-      const refs = child.getFiberRefs()
-      return refs === given
-        ? exit
-        : Effect.zipRight(Effect.inheritFiberRefs(FiberRefs.delete(refs, FiberRef.currentContext)), exit)
-    }
-    const exit = child.unsafePoll()
-    if (exit !== null) return join(Exit.flatten(exit))
-    const waiting = Effect.async<A, E | E2>((resume) => {
-      if (instant >= never) {
-        child.addObserver((exit) => resume(join(Exit.flatten(exit))))
-        return
+  // Whoever is interrupted already begins nothing.
+  Effect.zipRight(
+    restore(Effect.void),
+    Effect.withFiberRuntime<A, E | E2>((parent, { runtimeFlags }) => {
+      let given: FiberRefs.FiberRefs | undefined
+      const child = Runtime.runFork(
+        Runtime.make({ context, runtimeFlags, fiberRefs: parent.getFiberRefs() }),
+        // As a value: a failure that nobody waits for yet is logged as one that nobody handles.
+        Effect.withFiberRuntime<Exit.Exit<A, E>, never, R>((child) => {
+          given = child.getFiberRefs()
+          return Effect.exit(Effect.interruptible(self))
+        })
+      )
+      // What it changed in its fiber is the caller's, but for what it was given.
+      const join = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> => {
+        const refs = child.getFiberRefs()
+        return refs === given
+          ? exit
+          : Effect.zipRight(Effect.inheritFiberRefs(FiberRefs.delete(refs, FiberRef.currentContext)), exit)
       }
-      const alarm = Alarm.of(clock)
-      let passed = false
-      const entry = new Alarm.Entry(instant, () => {
-        passed = true
-        child.unsafeInterruptAsFork(parent.id())
+      const exit = child.unsafePoll()
+      if (exit !== null) return join(Exit.flatten(exit))
+      const waiting = Effect.async<A, E | E2>((resume) => {
+        if (instant >= never) {
+          child.addObserver((exit) => resume(join(Exit.flatten(exit))))
+          return
+        }
+        const alarm = Alarm.of(clock)
+        let passed = false
+        const entry = new Alarm.Entry(instant, () => {
+          passed = true
+          child.unsafeInterruptAsFork(parent.id())
+        })
+        alarm.set(entry, parent.currentScheduler)
+        child.addObserver((ended) => {
+          const exit = Exit.flatten(ended)
+          alarm.clear(entry, parent.currentScheduler)
+          resume(passed && Exit.isInterrupted(exit) ? Effect.failSync(onPassed) : join(exit))
+        })
       })
-      alarm.set(entry)
-      child.addObserver((ended) => {
-        const exit = Exit.flatten(ended)
-        alarm.clear(entry, parent.currentScheduler)
-        resume(passed && Exit.isInterrupted(exit) ? Effect.failSync(onPassed) : join(exit))
-      })
+      return Effect.onInterrupt(restore(waiting), () => Fiber.interrupt(child))
     })
-    return Effect.onInterrupt(restore(waiting), () => Fiber.interrupt(child))
-  })
+  )

@@ -1,7 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deadline } from "@spillway/core"
 import type { Duration } from "effect"
-import { Array, Clock, Effect, Exit, FastCheck, Fiber, FiberRef, Option, Order, Ref, TestClock } from "effect"
+import {
+  Array,
+  Clock,
+  Effect,
+  Exit,
+  FastCheck,
+  Fiber,
+  FiberRef,
+  Option,
+  Order,
+  Ref,
+  Scheduler,
+  TestClock
+} from "effect"
 import { Alarm, Entry } from "../src/internal/alarm.js"
 
 const millis = (n: number): bigint => BigInt(n) * 1_000_000n
@@ -105,6 +118,23 @@ describe("Deadline.failAt", () => {
     )
   )
 
+  it.effect("begins nothing for a caller that was interrupted before", () =>
+    Effect.gen(function* () {
+      const begun = yield* Ref.make(false)
+      const exit = yield* Effect.exit(
+        Effect.zipRight(
+          Effect.uninterruptible(
+            Effect.withFiberRuntime((fiber) => Effect.sync(() => fiber.unsafeInterruptAsFork(fiber.id())))
+          ),
+          Deadline.failAt(Ref.set(begun, true), millis(1000), () => "passed")
+        )
+      ).pipe(Effect.fork, Effect.flatMap(Fiber.await))
+
+      assert.isTrue(Exit.isInterrupted(exit))
+      assert.isFalse(yield* Ref.get(begun))
+    })
+  )
+
   it.effect("shares one timer among all, also when a later one is due first", () =>
     watched((sleeping) =>
       Effect.gen(function* () {
@@ -139,12 +169,10 @@ describe("Alarm", () => {
         const alarm = new Alarm(clock)
         const rung: globalThis.Array<number> = []
         const entries = asked.map(([ms]) => new Entry(begun + millis(ms), () => void rung.push(ms)))
-        for (const entry of entries) alarm.set(entry)
-        // Nothing here looks whether it may stop: it is asked for all that is left.
-        const scheduler = { scheduleTask: () => undefined, shouldYield: () => false as const }
+        for (const entry of entries) alarm.set(entry, Scheduler.defaultScheduler)
         asked.forEach(([, kept], index) => {
           const entry = entries[index]
-          if (!kept && entry !== undefined) alarm.clear(entry, scheduler)
+          if (!kept && entry !== undefined) alarm.clear(entry, Scheduler.defaultScheduler)
         })
         yield* TestClock.adjust("1 second")
 

@@ -103,6 +103,18 @@ describe("Gate", () => {
     assert.strictEqual(gate.snapshot(20).waiting, 1)
   })
 
+  it("is closed by no hint for longer than a minute: then one call is sent to see", () => {
+    const gate = strict()
+    const first = call("1")
+    gate.submit(first, 0)
+    gate.throttled(first, 20, 86_400_000)
+    gate.submit(call("2", { latest: 62_000 }), 58_000)
+    gate.submit(call("3", { latest: 64_000 }), 58_000)
+
+    assert.deepStrictEqual(said(gate.tick(60_019)), [])
+    assert.deepStrictEqual(said(gate.tick(60_020)), ["Send 2"])
+  })
+
   it("a call that comes back after a refusal is in front of those who came after it", () => {
     const gate = strict()
     const first = call("1")

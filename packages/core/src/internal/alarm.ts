@@ -33,7 +33,8 @@ export class Alarm {
 
   constructor(private readonly clock: Clock.Clock) {}
 
-  set(entry: Entry): void {
+  /** `scheduler`: where the sleeper runs, if this entry is what it has to begin for. */
+  set(entry: Entry, scheduler: Scheduler.Scheduler): void {
     this.heap.push(entry)
     this.up(entry, this.heap.length - 1)
     if (this.sleeper !== undefined && this.ringsAt <= entry.instant) return
@@ -41,7 +42,8 @@ export class Alarm {
     this.ringsAt = entry.instant
     // In no caller's name: it outlives whoever set it, and must not hold on to their context.
     this.sleeper = Runtime.runFork(Runtime.defaultRuntime, Effect.withClock(this.sleeping, this.clock), {
-      immediate: false
+      immediate: false,
+      scheduler
     })
   }
 

@@ -24,6 +24,14 @@ const firstRatio = 0.25
 // To a nanosecond, so that sums of fractions cannot make a call a millisecond late.
 const snap = (ms: number): number => Math.round(ms * 1e6) / 1e6
 
+/**
+ * The longest that one refusal closes the gate, whatever its hint: a wrong one must not cost all callers the deployment for
+ * hours. Then one call is sent to see; who was given a longer hint still waits it out. In milliseconds.
+ *
+ * @internal
+ */
+export const longestClosureMs = 60_000
+
 /** What the model remembers of a call that was sent. @internal */
 export interface Charge {
   readonly cost: number
@@ -123,7 +131,7 @@ export class Bucket {
       this.refusedPace = this.pace
       this.pace = Math.max(this.pace * paceCut, slowestPace)
     }
-    const hint = retryAfter !== undefined && retryAfter > 0 ? retryAfter : this.guess()
+    const hint = retryAfter !== undefined && retryAfter > 0 ? Math.min(retryAfter, longestClosureMs) : this.guess()
     // The hint knows all that was poured in before this call, which itself was not. What came since is still to be added.
     const since = this.full - (charge.opening + this.moved)
     this.setRight(snap(now + hint + since))

@@ -59,6 +59,8 @@ export class CallState implements Service {
 
   recordSent(metrics: Metrics.Deployment): void {
     this.metrics = metrics
+    // What an attempt before it took is not this one's.
+    this.usage = undefined
     metrics.sent(this.tags)
   }
 

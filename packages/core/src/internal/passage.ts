@@ -5,7 +5,8 @@ import * as Option from "effect/Option"
 import type { Admitted, Hinted, Quote, Turn } from "../Admission.js"
 import type { Call } from "../Call.js"
 import { CallSettings, longestWait, rankOf } from "../CallSettings.js"
-import type { Conditions } from "../Runner.js"
+import type { Conditions, Pause } from "../Runner.js"
+import * as Bucket from "./bucket.js"
 import { toNanos } from "./time.js"
 
 /** A call that was let through, until it is settled. @internal */
@@ -14,6 +15,10 @@ export interface Passage<F extends Hinted> {
   readonly turn: Turn
   readonly quote: Quote
 }
+
+// The gate was told of the hint, and may know better since; but it keeps no hint longer than this.
+const isTheGates = ({ hinted, planned }: Pause): boolean =>
+  hinted && Duration.toMillis(planned) <= Bucket.longestClosureMs
 
 /** Waits, in a span. @internal */
 export type Wait = (
@@ -44,7 +49,7 @@ export const enter = <F extends Hinted>(
             onNone: () => latest,
             onSome: (deadline) => (deadline < latest ? deadline : latest)
           }),
-          notBefore: pause === undefined || pause.hinted ? undefined : pause.notBefore
+          notBefore: pause === undefined || isTheGates(pause) ? undefined : pause.notBefore
         },
         (waiting, planned) => wait(waiting, { reason: pause?.reason ?? "queue", planned })
       ),
