@@ -33,18 +33,20 @@ export const toText = (self: Table): string => {
   return [self.title, "", ...lines.map((line) => line.trimEnd()), ...notes(self)].join("\n")
 }
 
-const line = (cells: ReadonlyArray<string>): string =>
-  `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`
+const escaped = (cells: ReadonlyArray<string>): ReadonlyArray<string> =>
+  cells.map((cell) => cell.replaceAll("|", "\\|"))
 
-export const toMarkdown = (self: Table): string =>
-  [
-    `## ${self.title}`,
-    "",
-    line(self.head),
-    line(self.head.map((_, index) => (index === 0 ? "---" : "---:"))),
-    ...self.rows.map(line),
-    ...notes(self)
-  ].join("\n")
+/** As the formatter would have it: every column as wide as its widest cell. */
+export const toMarkdown = (self: Table): string => {
+  const cells = [self.head, ...self.rows].map(escaped)
+  const widths = self.head.map((_, column) => Math.max(4, ...cells.map((row) => row[column]?.length ?? 0)))
+  const pad = (cell: string, column: number): string =>
+    column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
+  const line = (row: ReadonlyArray<string>): string => `| ${row.map(pad).join(" | ")} |`
+  const [head = [], ...rows] = cells
+  const rule = widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`))
+  return [`## ${self.title}`, "", line(head), line(rule), ...rows.map(line), ...notes(self)].join("\n")
+}
 
 /** A figure to three digits, thousands apart; nothing where there is none. */
 export const figure = (value: number | undefined): string =>

@@ -28,10 +28,10 @@ describe("Table", () => {
     assert.deepStrictEqual(Table.toMarkdown(table).split("\n"), [
       "## Requests",
       "",
-      "|  | requests/s | p50 ms |",
-      "| --- | ---: | ---: |",
-      "| fetch | 1,200 | 3.25 |",
-      "| a \\| b | 7 | 12.0 |",
+      "|        | requests/s | p50 ms |",
+      "| ------ | ---------: | -----: |",
+      "| fetch  |      1,200 |   3.25 |",
+      "| a \\| b |          7 |   12.0 |",
       "",
       "On loopback."
     ])

@@ -128,7 +128,7 @@ describe("bench", () => {
       assert.notMatch(stdout, /openai SDK|streams at a time/)
       const written = await readFile(out, "utf8")
       assert.match(written, /^## 2 requests at a time$/m)
-      assert.match(written, /^\| undici\.request \| [\d,.]+ \|/m)
+      assert.match(written, /^\| undici\.request \| +[\d,.]+ \|/m)
       assert.match(written, /^- node 2\d/m)
     } finally {
       await rm(directory, { recursive: true })

@@ -34,7 +34,7 @@ export const run = async (ask: () => Promise<string>, options: Options): Promise
     turn.over = system + user >= cpuMs * 1000 && latencies.length >= requests
   }
   // Now and then: to look after each request would be a part of what it costs.
-  const watch = setInterval(look, 5)
+  const watch = setInterval(look, 20)
   const began = performance.now()
   const caller = async (): Promise<void> => {
     let now = performance.now()
