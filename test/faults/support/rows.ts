@@ -225,7 +225,7 @@ export const rows: ReadonlyArray<Row> = [
     fault: "silence in a stream's preamble",
     ptu: send(eventsHead + piece(preamble)),
     stream: true,
-    expected: elsewhere("Unavailable timeout"),
+    expected: elsewhere("Unavailable body"),
     ...cutOff,
     options: slowStart
   },
@@ -268,7 +268,7 @@ export const rows: ReadonlyArray<Row> = [
     fault: "slow-loris preamble",
     ptu: drip(eventsHead, piece(":\n")),
     stream: true,
-    expected: elsewhere("Unavailable timeout"),
+    expected: elsewhere("Unavailable body"),
     ...cutOff,
     options: slowStart
   },
@@ -315,7 +315,7 @@ export const rows: ReadonlyArray<Row> = [
     ptu: silent,
     onConnect: (socket) => void socket.write(reply(400, "{}")),
     tls: "http",
-    expected: elsewhere("Unavailable tls"),
+    expected: elsewhere("Unavailable reset"),
     ...fallsBack,
     ptuRequests: 0
   },
