@@ -7,7 +7,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Window from "../src/allocation/Window.js"
+import * as Allocation from "../dist/allocation/Allocation.js"
 import * as Startup from "../dist/startup/Startup.js"
+import * as Chat from "../src/overhead/Chat.js"
+import * as Policy from "../src/overhead/Policy.js"
+import * as Server from "../src/server/Server.js"
 import * as Size from "../src/size/Size.js"
 
 const here = fileURLToPath(new URL(".", import.meta.url))
@@ -54,6 +58,24 @@ describe("allocation", () => {
     const buffers = await allocate(Window.flags, "for (let i = 0; i < 10; i++) Buffer.alloc(1_000_000)")
     assert.approximately(Number(buffers.stdout) / 10_000_000, 1, 0.02)
   })
+
+  it.live("is told of every client and every subject", () =>
+    Effect.gen(function* () {
+      const told: Array<string> = []
+      const { origin } = yield* Server.start(new URL("../dist/server/main.js", import.meta.url))
+      const few = { calls: 20, times: 1, settle: 20 }
+      const tell = ({ name }: Allocation.Report) => Effect.sync(() => void told.push(name))
+      const clients = yield* Allocation.run({ what: { origin, ids: ["openai", "undici"] }, ...few }, tell)
+      assert.deepStrictEqual(told, ["undici", "openai"])
+      assert.isAbove(clients.get("openai") ?? 0, clients.get("undici") ?? Infinity)
+      const memory = yield* Allocation.run({ what: "overhead", ...few }, tell)
+      const [policy, chat] = yield* Effect.all([Policy.subjects, Chat.subjects])
+      assert.deepStrictEqual(
+        [...memory.keys()],
+        [...policy, ...chat].map(({ name }) => name)
+      )
+    }).pipe(Effect.scoped)
+  )
 
   it("nothing is said of a heap that was collected meanwhile", async () => {
     const { stdout } = await allocate(

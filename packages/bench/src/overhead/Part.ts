@@ -22,28 +22,34 @@ export const part: Part = {
         progress(`overhead, ${round < 0 ? "settling" : `round ${round + 1}`}: ${name}`)
       const groups = yield* Overhead.run(
         quick
-          ? { rounds: 5, warmUp: 1, settle: 1500, turnMs: 80, onTurn }
+          ? { rounds: 5, warmUp: 0, settle: 1200, turnMs: 80, onTurn }
           : { rounds: 11, warmUp: 1, settle: 4000, turnMs: 120, onTurn }
       )
-      const allocated = yield* Allocation.run(
-        {
-          what: "overhead",
-          ...(quick ? { calls: 500, times: 1, settle: 1500 } : { calls: 500, times: 3, settle: 3000 })
-        },
-        ({ name }) => progress(`overhead, allocation: ${name}`)
-      )
+      const allocated = quick
+        ? undefined
+        : yield* Allocation.run({ what: "overhead", calls: 500, times: 3, settle: 3000 }, ({ name }) =>
+            progress(`overhead, allocation: ${name}`)
+          )
       return {
         tables: groups.map((rows, index) => ({
           title: titles[index] ?? "",
-          head: ["", "CPU us", "middle half", "beyond two spans, us", "steps", "KiB allocated", "calls/s"],
+          head: [
+            "",
+            "CPU us",
+            "middle half",
+            "beyond two spans, us",
+            "steps",
+            "calls/s",
+            ...(allocated === undefined ? [] : ["KiB allocated"])
+          ],
           rows: rows.map((row) => [
             row.name,
             Table.figure(row.cpuUs),
             row.spreadUs.map(Table.figure).join(".."),
             Table.figure(row.beyondUs),
             Table.figure(row.steps),
-            Table.kib(allocated.get(row.name)),
-            Table.figure(row.callsPerSecond)
+            Table.figure(row.callsPerSecond),
+            ...(allocated === undefined ? [] : [Table.kib(allocated.get(row.name))])
           ]),
           note
         })),

@@ -20,7 +20,7 @@ interface Length {
 }
 
 const length = (concurrency: number, quick: boolean): Length => {
-  if (quick) return { rounds: 3, turnMs: 150 }
+  if (quick) return { rounds: 2, turnMs: 120 }
   return concurrency > 500 ? { rounds: 3, turnMs: 400 } : { rounds: concurrency === 1 ? 5 : 9, turnMs: 300 }
 }
 
@@ -62,6 +62,35 @@ const goalsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<Goal> =>
       )
   )
 
+const table = (
+  concurrency: number,
+  rows: ReadonlyArray<Row>,
+  allocated: ReadonlyMap<string, number> | undefined
+): Table.Table => ({
+  title: `${concurrency} ${concurrency === 1 ? "request" : "requests"} at a time`,
+  head: [
+    "",
+    "requests/s",
+    "beside openai",
+    "p50 ms",
+    "p99 ms",
+    "CPU us",
+    "beside openai",
+    ...(allocated === undefined ? [] : ["KiB allocated"])
+  ],
+  rows: rows.map((row) => [
+    row.name,
+    Table.figure(row.requestsPerSecond),
+    besides(row, "requestsPerSecond"),
+    Table.figure(row.p50Ms),
+    Table.figure(row.p99Ms),
+    Table.figure(row.cpuUs),
+    besides(row, "cpuUs"),
+    ...(allocated === undefined ? [] : [Table.kib(allocated.get(row.id))])
+  ]),
+  note: "Medians over the rounds; ratios are taken within each round. CPU is the client's processor time for one request."
+})
+
 /** Whole answers. */
 export const requests: Part = {
   name: "requests",
@@ -69,7 +98,7 @@ export const requests: Part = {
   run: (settings) =>
     Effect.gen(function* () {
       const { progress, quick } = settings
-      const { askers, running } = yield* ready(settings, "requests", quick ? 1500 : 3000, ({ chat }) => chat)
+      const { askers, running } = yield* ready(settings, "requests", quick ? 500 : 3000, ({ chat }) => chat)
       const wanted = settings.concurrency ?? (quick ? [usual] : [1, usual, 1000])
       const measured = yield* Effect.forEach(wanted, (concurrency) =>
         Effect.map(
@@ -84,29 +113,17 @@ export const requests: Part = {
           (rows) => ({ concurrency, rows })
         )
       )
-      const allocated = yield* Allocation.run(
-        {
-          what: { origin: running.origin, ids: askers.map(({ definition }) => definition.id) },
-          ...(quick ? { calls: 300, times: 1, settle: 600 } : { calls: 300, times: 3, settle: 1200 })
-        },
-        ({ name }) => progress(`requests, allocation: ${name}`)
-      )
+      const ids = askers.map(({ definition }) => definition.id)
+      const allocated = quick
+        ? undefined
+        : yield* Allocation.run(
+            { what: { origin: running.origin, ids }, calls: 300, times: 3, settle: 1200 },
+            ({ name }) => progress(`requests, allocation: ${name}`)
+          )
       return {
-        tables: measured.map(({ concurrency, rows }) => ({
-          title: `${concurrency} ${concurrency === 1 ? "request" : "requests"} at a time`,
-          head: ["", "requests/s", "beside openai", "p50 ms", "p99 ms", "CPU us", "beside openai", "KiB allocated"],
-          rows: rows.map((row) => [
-            row.name,
-            Table.figure(row.requestsPerSecond),
-            besides(row, "requestsPerSecond"),
-            Table.figure(row.p50Ms),
-            Table.figure(row.p99Ms),
-            Table.figure(row.cpuUs),
-            besides(row, "cpuUs"),
-            concurrency === usual ? Table.kib(allocated.get(row.id)) : ""
-          ]),
-          note: "Medians over the rounds; ratios are taken within each round. CPU is the client's processor time for one request, KiB what it allocates."
-        })),
+        tables: measured.map(({ concurrency, rows }) =>
+          table(concurrency, rows, concurrency === usual ? allocated : undefined)
+        ),
         goals: measured.filter(({ concurrency }) => concurrency === usual).flatMap(({ rows }) => goalsOf(rows))
       }
     }).pipe(Effect.scoped)
@@ -121,11 +138,11 @@ export const streaming: Part = {
   run: (settings) =>
     Effect.gen(function* () {
       const { progress, quick } = settings
-      const { askers, running } = yield* ready(settings, "streaming", quick ? 50 : 300, ({ stream }) => stream)
+      const { askers, running } = yield* ready(settings, "streaming", quick ? 20 : 300, ({ stream }) => stream)
       const rows = yield* Requests.run(askers, running, {
         concurrency: streams,
-        rounds: quick ? 3 : 7,
-        turnMs: quick ? 150 : 300,
+        rounds: quick ? 2 : 7,
+        turnMs: quick ? 120 : 300,
         warmUp: 0,
         connectMs: 50,
         reference,

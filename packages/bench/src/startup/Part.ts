@@ -9,8 +9,8 @@ export const part: Part = {
   run: ({ progress, quick }) =>
     Effect.map(
       Startup.run(Startup.subjects, {
-        rounds: quick ? 5 : 11,
-        warmUp: 1,
+        rounds: quick ? 2 : 11,
+        warmUp: quick ? 0 : 1,
         onTurn: (round, name) => progress(`startup, ${round < 0 ? "warm-up" : `round ${round + 1}`}: ${name}`)
       }),
       (rows) => ({
