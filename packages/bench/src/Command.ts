@@ -46,7 +46,7 @@ const numbersOf = (text: string): Effect.Effect<ReadonlyArray<number>, Validatio
 }
 
 const options = {
-  quick: Options.boolean("quick").pipe(Options.withDescription("A first look in less than a minute")),
+  quick: Options.boolean("quick").pipe(Options.withDescription("A first look, in about a minute")),
   rows: Options.text("rows").pipe(
     Options.withPseudoName("ids"),
     Options.withDescription(`Which clients, of ${Clients.all.map(({ id }) => id).join(",")}. Default: all`),
