@@ -6,12 +6,10 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberHandle from "effect/FiberHandle"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -239,13 +237,11 @@ export const check = (options: Options): Effect.Effect<void, ConfigError.ConfigE
 export const make = (options: Options): Effect.Effect<Controller, ConfigError.ConfigError, Scope.Scope> =>
   Effect.gen(function* () {
     yield* check(options)
-    const timer = yield* FiberHandle.make<void>()
-    const clock = yield* Clock.clockWith(Effect.succeed)
+    const clock = yield* Effect.clock
     const origin = clock.unsafeCurrentTimeNanos()
-    // Registered after the timer's own finalizer, so run before it.
     return yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const live = new LiveGate(options, origin, timer)
+        const live = new LiveGate(options, origin)
         if (options.deployment !== undefined) {
           Metrics.gate({ deployment: options.deployment, read: () => live.state(clock) })
         }

@@ -19,6 +19,7 @@ import { CallSettings } from "./CallSettings.js"
 import { CallState } from "./internal/callState.js"
 import * as Span from "./internal/span.js"
 import { toMillis, toNanos } from "./internal/time.js"
+import * as Uninterrupted from "./internal/uninterrupted.js"
 import * as Metrics from "./Metrics.js"
 
 /**
@@ -194,40 +195,45 @@ export interface Options {
   readonly once?: boolean | undefined
 }
 
-interface Started {
-  readonly services: Context.Context<Call | ParentSpan>
-  readonly end: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
-}
-
-const start = ({
-  attributes,
-  demand,
-  metrics = sharedMetrics(),
-  name,
-  once = false
-}: Options): Effect.Effect<Started> =>
-  Effect.withFiberRuntime((fiber) => {
-    const settings = Context.get(fiber.currentContext, CallSettings)
-    const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
-    const tags = fiber.getFiberRef(FiberRef.currentMetricLabels)
-    return Effect.map(Effect.makeSpan(name, { kind: "client", captureStackTrace: false, attributes }), (span) => {
-      const startedAt = clock.unsafeCurrentTimeNanos()
-      const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
-      const call = new CallState(startedAt, deadline, span, tags, once, demand)
-      const endSpan = Span.ender(span, clock, fiber)
-      const ended = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          const logged = call.end(exit, clock.unsafeCurrentTimeNanos(), metrics)
-          endSpan(exit)
-          return logged
-        })
-      return {
-        services: Context.add(Context.make(Call, call), ParentSpan, span),
-        end: (exit) =>
-          call.close(exit).reduce((after, finalizer) => Effect.ensuring(finalizer(exit), after), ended(exit))
-      }
+// The context is changed by hand: `Effect.provide` costs as much as the two spans of a call.
+const within = <A, E, R, R2 = never>(
+  self: Effect.Effect<A, E, R>,
+  { attributes, demand, metrics = sharedMetrics(), name, once = false }: Options,
+  ending: (end: Scope.Scope.Finalizer, exit: Exit.Exit<A, E>) => Effect.Effect<unknown, never, R2>
+): Effect.Effect<A, E, Exclude<R, Call | ParentSpan> | R2> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.withFiberRuntime((fiber) => {
+      const outer = fiber.currentContext
+      const settings = Context.get(outer, CallSettings)
+      const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+      const tags = fiber.getFiberRef(FiberRef.currentMetricLabels)
+      return Effect.flatMap(Effect.makeSpan(name, { kind: "client", captureStackTrace: false, attributes }), (span) => {
+        const startedAt = clock.unsafeCurrentTimeNanos()
+        const deadline = Option.map(settings.deadline, (deadline) => startedAt + toNanos(deadline))
+        const call = new CallState(startedAt, deadline, span, tags, once, demand)
+        const endSpan = Span.ender(span, clock, fiber)
+        const ended = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+          Effect.suspend(() => {
+            const logged = call.end(exit, clock.unsafeCurrentTimeNanos(), metrics)
+            endSpan(exit)
+            return logged
+          })
+        const end = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+          call.close(exit).reduce((after, finalizer) => Uninterrupted.ensure(finalizer(exit), after), ended(exit))
+        const leave = (exit: Exit.Exit<A, E>): Effect.Effect<A, E, R2> =>
+          Effect.zipRight(FiberRef.set(FiberRef.currentContext, outer), Uninterrupted.ensure(exit, ending(end, exit)))
+        const inner = Context.add(Context.add(outer, Call, call), ParentSpan, span)
+        return Effect.zipRight(
+          FiberRef.set(FiberRef.currentContext, inner),
+          // The compiler cannot know that what was excluded and then added is all there was.
+          Effect.matchCauseEffect(restore(self as Effect.Effect<A, E, Exclude<R, Call | ParentSpan>>), {
+            onFailure: (cause) => leave(Exit.failCause(cause)),
+            onSuccess: (answer) => leave(Exit.succeed(answer))
+          })
+        )
+      })
     })
-  })
+  )
 
 /**
  * Runs `self` as one call: makes the root span (kind client) and provides {@link Call}.
@@ -254,9 +260,7 @@ export const run: {
 } = dual(
   2,
   <A, E, R>(self: Effect.Effect<A, E, R>, options: Options): Effect.Effect<A, E, Exclude<R, Call | ParentSpan>> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(start(options), ({ end, services }) => Effect.onExit(Effect.provide(restore(self), services), end))
-    )
+    within(self, options, (end, exit) => end(exit))
 )
 
 /**
@@ -292,13 +296,9 @@ export const runScoped: {
     self: Effect.Effect<A, E, R>,
     options: Options
   ): Effect.Effect<A, E, Exclude<R, Call | ParentSpan> | Scope.Scope> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(start(options), ({ end, services }) =>
-        Effect.onExit(Effect.provide(restore(self), services), (exit) =>
-          // A call which fails inside a longer Scope ends then and there.
-          Exit.isSuccess(exit) ? Effect.addFinalizer(end) : end(exit)
-        )
-      )
+    within(self, options, (end, exit): Effect.Effect<unknown, never, Scope.Scope> =>
+      // A call which fails inside a longer Scope ends then and there.
+      Exit.isSuccess(exit) ? Effect.addFinalizer(end) : end(exit)
     )
 )
 

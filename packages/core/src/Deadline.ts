@@ -3,8 +3,9 @@
  *
  * @since 0.1.0
  */
-import type * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -12,6 +13,7 @@ import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import { dual } from "effect/Function"
 import * as Runtime from "effect/Runtime"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Alarm from "./internal/alarm.js"
 import { never } from "./internal/time.js"
 
@@ -41,74 +43,76 @@ export const failAt: {
   3,
   <A, E, R, E2>(self: Effect.Effect<A, E, R>, instant: bigint, onPassed: () => E2): Effect.Effect<A, E | E2, R> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.clockWith((clock) =>
-        Effect.contextWithEffect((context: Context.Context<R>) =>
-          run(self, { context, clock, restore, instant, onPassed })
-        )
+      Effect.contextWithEffect((context: Context.Context<R>) =>
+        run(self, { context, restore, instant, onPassed, onFailure: Effect.failCause, onSuccess: Effect.succeed })
       )
     )
 )
 
 /** @internal */
-export interface Running<R, E2> {
+export interface Running<A, E, R, A2, E2, E3> {
   /** What `self` runs in. */
   readonly context: Context.Context<R>
-  readonly clock: Clock.Clock
   readonly restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   readonly instant: bigint
   readonly onPassed: () => E2
+  readonly onFailure: (cause: Cause.Cause<E | E2>) => Effect.Effect<A2, E3>
+  readonly onSuccess: (answer: A) => Effect.Effect<A2, E3>
 }
 
 /**
- * {@link failAt}, for who has put a context together: the fiber that `self` gets begins with it. To be run
- * uninterruptibly.
+ * {@link failAt}, for who has put a context together, and what comes after it: the fiber that `self` gets begins with the
+ * one, and the other follows uninterruptibly. To be run uninterruptibly, once.
  *
  * @internal
  */
-export const run = <A, E, R, E2>(
+export const run = <A, E, R, A2, E2, E3>(
   self: Effect.Effect<A, E, R>,
-  { clock, context, instant, onPassed, restore }: Running<R, E2>
-): Effect.Effect<A, E | E2> =>
-  // Whoever is interrupted already begins nothing.
-  Effect.zipRight(
-    restore(Effect.void),
-    Effect.withFiberRuntime<A, E | E2>((parent, { runtimeFlags }) => {
-      let given: FiberRefs.FiberRefs | undefined
-      const child = Runtime.runFork(
-        Runtime.make({ context, runtimeFlags, fiberRefs: parent.getFiberRefs() }),
-        // As a value: a failure that nobody waits for yet is logged as one that nobody handles.
-        Effect.withFiberRuntime<Exit.Exit<A, E>, never, R>((child) => {
-          given = child.getFiberRefs()
-          return Effect.exit(Effect.interruptible(self))
-        })
-      )
-      // What it changed in its fiber is the caller's, but for what it was given.
-      const join = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> => {
-        const refs = child.getFiberRefs()
-        return refs === given
-          ? exit
-          : Effect.zipRight(Effect.inheritFiberRefs(FiberRefs.delete(refs, FiberRef.currentContext)), exit)
+  { context, instant, onFailure, onPassed, onSuccess, restore }: Running<A, E, R, A2, E2, E3>
+): Effect.Effect<A2, E3> => {
+  let child: Fiber.RuntimeFiber<Exit.Exit<A, E>> | undefined
+  // What it changed in its fiber is the caller's, but for the context.
+  const join = (child: Fiber.RuntimeFiber<unknown>, exit: Exit.Exit<A, E>): Effect.Effect<A, E> =>
+    Effect.zipRight(Effect.inheritFiberRefs(FiberRefs.delete(child.getFiberRefs(), FiberRef.currentContext)), exit)
+  // Whoever is interrupted already does not get here, so begins nothing.
+  const running = Effect.withFiberRuntime<A, E | E2>((parent, { runtimeFlags }) => {
+    const started = Runtime.runFork(
+      Runtime.make({
+        context,
+        runtimeFlags: RuntimeFlags.enable(runtimeFlags, RuntimeFlags.Interruption),
+        fiberRefs: parent.getFiberRefs()
+      }),
+      // As a value: a failure that nobody waits for yet is logged as one that nobody handles.
+      Effect.exit(self)
+    )
+    child = started
+    const exit = started.unsafePoll()
+    if (exit !== null) return join(started, Exit.flatten(exit))
+    return Effect.async<A, E | E2>((resume) => {
+      if (instant >= never) {
+        started.addObserver((exit) => resume(join(started, Exit.flatten(exit))))
+        return
       }
-      const exit = child.unsafePoll()
-      if (exit !== null) return join(Exit.flatten(exit))
-      const waiting = Effect.async<A, E | E2>((resume) => {
-        if (instant >= never) {
-          child.addObserver((exit) => resume(join(Exit.flatten(exit))))
-          return
-        }
-        const alarm = Alarm.of(clock)
-        let passed = false
-        const entry = new Alarm.Entry(instant, () => {
-          passed = true
-          child.unsafeInterruptAsFork(parent.id())
-        })
-        alarm.set(entry, parent.currentScheduler)
-        child.addObserver((ended) => {
-          const exit = Exit.flatten(ended)
-          alarm.clear(entry, parent.currentScheduler)
-          resume(passed && Exit.isInterrupted(exit) ? Effect.failSync(onPassed) : join(exit))
-        })
+      const alarm = Alarm.of(Context.get(parent.currentDefaultServices, Clock.Clock))
+      let passed = false
+      const entry = new Alarm.Entry(instant, () => {
+        passed = true
+        started.unsafeInterruptAsFork(parent.id())
       })
-      return Effect.onInterrupt(restore(waiting), () => Fiber.interrupt(child))
+      alarm.set(entry, parent.currentScheduler)
+      started.addObserver((ended) => {
+        const exit = Exit.flatten(ended)
+        alarm.clear(entry, parent.currentScheduler)
+        resume(passed && Exit.isInterrupted(exit) ? Effect.failSync(onPassed) : join(started, exit))
+      })
     })
-  )
+  })
+  return Effect.matchCauseEffect(restore(running), {
+    // Still at it: then it was the caller who was interrupted.
+    onFailure: (cause) =>
+      child === undefined || child.unsafePoll() !== null
+        ? onFailure(cause)
+        : Effect.zipRight(Fiber.interrupt(child), onFailure(cause)),
+    onSuccess
+  })
+}

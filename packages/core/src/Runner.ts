@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
@@ -256,7 +257,9 @@ export const retry: {
               : Effect.fail(error)
           )
         const first = waitLimit === undefined ? conditions : { ...conditions, waitLimit }
-        return Effect.flatMap(Call, (call) => attempt(call.fellBack, schedule.initial, first))
+        return Effect.withFiberRuntime<A, E, Exclude<R, Scope.Scope> | Call>((fiber) =>
+          attempt(Context.unsafeGet(fiber.currentContext, Call).fellBack, schedule.initial, first)
+        )
       }
     }
     return retried

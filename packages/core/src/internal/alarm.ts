@@ -13,7 +13,8 @@ export class Entry {
 
   constructor(
     readonly instant: bigint,
-    readonly ring: () => void
+    /** `sleeper`: the fiber that found that it is time. What is set meanwhile is seen to by it. */
+    readonly ring: (sleeper: Fiber.RuntimeFiber<unknown, unknown>) => void
   ) {}
 }
 
@@ -29,7 +30,8 @@ export class Alarm {
   private readonly heap: Array<Entry> = []
   private sleeper: Fiber.RuntimeFiber<void> | undefined
   private ringsAt = 0n
-  private leaving = false
+  private ringing = false
+  private leaving: Fiber.RuntimeFiber<void> | undefined
 
   constructor(private readonly clock: Clock.Clock) {}
 
@@ -37,7 +39,7 @@ export class Alarm {
   set(entry: Entry, scheduler: Scheduler.Scheduler): void {
     this.heap.push(entry)
     this.up(entry, this.heap.length - 1)
-    if (this.sleeper !== undefined && this.ringsAt <= entry.instant) return
+    if (this.ringing || (this.sleeper !== undefined && this.ringsAt <= entry.instant)) return
     this.stop()
     this.ringsAt = entry.instant
     // In no caller's name: it outlives whoever set it, and must not hold on to their context.
@@ -50,30 +52,35 @@ export class Alarm {
   /** Takes back what has not rung. `scheduler`: where to see about an alarm that has nothing left to ring for. */
   clear(entry: Entry, scheduler: Scheduler.Scheduler): void {
     this.remove(entry)
-    if (this.heap.length > 0 || this.leaving) return
+    if (this.heap.length > 0 || this.leaving === this.sleeper) return
     // The next call often comes in the same turn of the event loop.
-    this.leaving = true
+    this.leaving = this.sleeper
     scheduler.scheduleTask(() => {
-      this.leaving = false
+      this.leaving = undefined
       if (this.heap.length === 0) this.stop()
     }, 0)
   }
 
   private readonly sleeping: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.flatMap(sleepUntil(this.ringsAt), () => {
-      const now = this.clock.unsafeCurrentTimeNanos()
-      for (let first = this.heap[0]; first !== undefined && first.instant <= now; first = this.heap[0]) {
-        this.remove(first)
-        first.ring()
-      }
-      const next = this.heap[0]
-      if (next === undefined) {
-        this.sleeper = undefined
-        return Effect.void
-      }
-      this.ringsAt = next.instant
-      return this.sleeping
-    })
+    Effect.zipRight(
+      sleepUntil(this.ringsAt),
+      Effect.withFiberRuntime((sleeper) => {
+        const now = this.clock.unsafeCurrentTimeNanos()
+        this.ringing = true
+        for (let first = this.heap[0]; first !== undefined && first.instant <= now; first = this.heap[0]) {
+          this.remove(first)
+          first.ring(sleeper)
+        }
+        this.ringing = false
+        const next = this.heap[0]
+        if (next === undefined) {
+          this.sleeper = undefined
+          return Effect.void
+        }
+        this.ringsAt = next.instant
+        return this.sleeping
+      })
+    )
   )
 
   private stop(): void {

@@ -14,16 +14,13 @@ import type { Passage } from "./passage.js"
 import * as Passages from "./passage.js"
 import * as Span from "./span.js"
 import { never, sleepUntil, toMillis, toNanos } from "./time.js"
+import * as Uninterrupted from "./uninterrupted.js"
 import * as Metrics from "../Metrics.js"
 import { attributes, spans } from "../Telemetry.js"
 import type { Cut, Failure, Options, Pause, Runner, Use } from "../Runner.js"
 
 // The compiler cannot know that what was excluded and then added is all there was.
-const within = <R>(
-  context: Context.Context<Exclude<R, Scope.Scope>>,
-  scope: Scope.Scope,
-  span: Tracer.Span
-): Context.Context<R> =>
+const within = <R>(context: Context.Context<never>, scope: Scope.Scope, span: Tracer.Span): Context.Context<R> =>
   Context.add(Context.add(context, Scope.Scope, scope), Tracer.ParentSpan, span) as Context.Context<R>
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -80,97 +77,93 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
     restore: Restore,
     passage: Passage<F> | undefined
   ): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
-    Effect.contextWithEffect((context: Context.Context<Exclude<R, Scope.Scope>>) =>
-      Effect.withFiberRuntime((fiber) => {
-        const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
-        const startedAt = clock.unsafeCurrentTimeNanos()
-        const deadline = Option.getOrElse(call.deadline, () => never)
-        if (deadline <= startedAt) return Effect.fail(toError(call, options.cutOff("deadline", {})))
-        const cut: Cut = deadline <= startedAt + timeout ? "deadline" : "timeout"
-        const resends = call.sentBy(runner)
-        const number = call.attempts.length + 1
-        const record = (outcome: string, failure?: F): void =>
-          call.record(
-            runner,
-            {
-              number,
-              deployment,
-              kind,
-              outcome,
-              ...(failure === undefined || Option.isNone(failure.retryAfter)
-                ? {}
-                : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
-              startedMs: toMillis(startedAt - call.startedAt),
-              durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
-            },
-            failure?.errorType
-          )
-        return Effect.flatMap(Effect.makeSpan(spans.attempt(kind), spanOptions), (span) =>
-          Effect.flatMap(Scope.make(), (scope) => {
-            span.attribute(attributes.attempt, number)
-            if (resends > 0) span.attribute(attributes.resendCount, resends)
-            call.recordSent(metrics)
-            const endSpan = Span.ender(span, clock, fiber)
-            // A finalizer that breaks must not keep the span open.
-            const end = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-              Effect.ensuring(
-                Scope.close(scope, exit),
-                Effect.sync(() => {
-                  call.recordEnded(metrics)
-                  endSpan(exit)
-                })
-              )
-            const fail = (cause: Cause.Cause<F>): Effect.Effect<never, E> => {
-              const failed = (): Exit.Exit<never, E> =>
-                Either.match(Cause.failureOrCause(cause), {
-                  onLeft: (failure) => {
-                    if (failure.unsent !== true) record(failure._tag, failure)
-                    span.attribute(attributes.errorType, failure.errorType)
-                    if (Option.isSome(failure.retryAfter)) {
-                      span.attribute(attributes.retryAfterMs, Duration.toMillis(failure.retryAfter.value))
-                    }
-                    return Exit.fail(toError(call, failure))
-                  },
-                  onRight: (cause) => {
-                    const outcome = Cause.isInterruptedOnly(cause) ? "interrupted" : "defect"
-                    record(outcome)
-                    span.attribute(attributes.errorType, outcome)
-                    return Exit.failCause(cause)
-                  }
-                })
-              // Both causes surface where a finalizer breaks: it must not hide what the attempt came to.
-              return Effect.onExit(
-                Effect.suspend((): Effect.Effect<never, E> =>
-                  passage === undefined ? failed() : Effect.flatMap(Passages.refuse(call, passage, cause), failed)
-                ),
-                (exit) => end(exit)
-              )
-            }
-            const running = Deadline.run(
-              Effect.suspend(() => use(target)),
-              {
-                context: within(context, scope, span),
-                clock,
-                restore,
-                instant: cut === "deadline" ? deadline : startedAt + timeout,
-                onPassed: () => options.cutOff(cut, call.reply)
-              }
+    Effect.withFiberRuntime((fiber) => {
+      const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+      const startedAt = clock.unsafeCurrentTimeNanos()
+      const deadline = Option.getOrElse(call.deadline, () => never)
+      if (deadline <= startedAt) return Effect.fail(toError(call, options.cutOff("deadline", {})))
+      const cut: Cut = deadline <= startedAt + timeout ? "deadline" : "timeout"
+      const resends = call.sentBy(runner)
+      const number = call.attempts.length + 1
+      const record = (outcome: string, failure?: F): void =>
+        call.record(
+          runner,
+          {
+            number,
+            deployment,
+            kind,
+            outcome,
+            ...(failure === undefined || Option.isNone(failure.retryAfter)
+              ? {}
+              : { retryAfterMs: Duration.toMillis(failure.retryAfter.value) }),
+            startedMs: toMillis(startedAt - call.startedAt),
+            durationMs: toMillis(clock.unsafeCurrentTimeNanos() - startedAt)
+          },
+          failure?.errorType
+        )
+      return Effect.flatMap(Effect.makeSpan(spans.attempt(kind), spanOptions), (span) =>
+        Effect.flatMap(Scope.make(), (scope) => {
+          span.attribute(attributes.attempt, number)
+          if (resends > 0) span.attribute(attributes.resendCount, resends)
+          call.recordSent(metrics)
+          const endSpan = Span.ender(span, clock, fiber)
+          // A finalizer that breaks must not keep the span open.
+          const end = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+            Uninterrupted.ensure(
+              Scope.close(scope, exit),
+              Effect.sync(() => {
+                call.recordEnded(metrics)
+                endSpan(exit)
+              })
             )
-            return Effect.flatMap(Effect.exit(running), (exit): Effect.Effect<A, E> => {
-              if (Exit.isSuccess(exit)) {
+          const fail = (cause: Cause.Cause<F>): Effect.Effect<never, E> => {
+            const failed = (): Exit.Exit<never, E> =>
+              Either.match(Cause.failureOrCause(cause), {
+                onLeft: (failure) => {
+                  if (failure.unsent !== true) record(failure._tag, failure)
+                  span.attribute(attributes.errorType, failure.errorType)
+                  if (Option.isSome(failure.retryAfter)) {
+                    span.attribute(attributes.retryAfterMs, Duration.toMillis(failure.retryAfter.value))
+                  }
+                  return Exit.fail(toError(call, failure))
+                },
+                onRight: (cause) => {
+                  const outcome = Cause.isInterruptedOnly(cause) ? "interrupted" : "defect"
+                  record(outcome)
+                  span.attribute(attributes.errorType, outcome)
+                  return Exit.failCause(cause)
+                }
+              })
+            // Both causes surface where a finalizer breaks: it must not hide what the attempt came to.
+            return Effect.onExit(
+              Effect.suspend((): Effect.Effect<never, E> =>
+                passage === undefined ? failed() : Effect.flatMap(Passages.refuse(call, passage, cause), failed)
+              ),
+              (exit) => end(exit)
+            )
+          }
+          return Deadline.run(
+            Effect.suspend(() => use(target)),
+            {
+              context: within<R>(fiber.currentContext, scope, span),
+              restore,
+              instant: cut === "deadline" ? deadline : startedAt + timeout,
+              onPassed: () => options.cutOff(cut, call.reply),
+              onFailure: fail,
+              onSuccess: (answer) => {
                 record("answered")
                 const ending =
                   passage === undefined
                     ? end
-                    : (exit: Exit.Exit<unknown, unknown>) => Effect.ensuring(Passages.settle(call, passage), end(exit))
-                return Effect.as(call.addFinalizer(ending), exit.value)
+                    : (exit: Exit.Exit<unknown, unknown>) =>
+                        Uninterrupted.ensure(Passages.settle(call, passage), end(exit))
+                return Effect.as(call.addFinalizer(ending), answer)
               }
-              return fail(exit.cause)
-            })
-          })
-        )
-      })
-    )
+            }
+          )
+        })
+      )
+    })
 
   const waitSpan = (
     call: Call["Type"],
@@ -202,23 +195,27 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
   const runner: Runner<Target, F, E> = {
     primary: { deployment, model, kind },
     execute: (use, conditions) =>
-      Effect.flatMap(Call, (call) => {
-        if (admission !== undefined) {
-          return Effect.uninterruptibleMask((restore) => {
-            const wait: Passages.Wait = (waiting, plan) =>
-              Effect.flatMap(Clock.currentTimeNanos, (began) => waitSpan(call, began, restore(waiting), plan))
-            return Passages.enter(admission, call, conditions, wait).pipe(
-              Effect.mapError((failure) => toError(call, failure)),
+      Effect.uninterruptibleMask((restore) =>
+        Effect.withFiberRuntime((fiber) => {
+          const call = Context.unsafeGet(fiber.currentContext, Call)
+          if (admission === undefined) {
+            const sending = attempt(use, call, restore, undefined)
+            return conditions?.pause === undefined
+              ? sending
+              : Effect.zipRight(restore(wait(call, conditions.pause)), sending)
+          }
+          const waitInLine: Passages.Wait = (waiting, plan) =>
+            Effect.flatMap(Clock.currentTimeNanos, (began) => waitSpan(call, began, restore(waiting), plan))
+          return Effect.flatMap(
+            Passages.enter(admission, call, conditions, waitInLine, (failure) => toError(call, failure)),
+            (passage) =>
               // An attempt that could not even begin gives its turn back as well; one that is settled stays so.
-              Effect.flatMap((passage) =>
-                Effect.onError(attempt(use, call, restore, passage), () => passage.turn.failed)
+              Effect.catchAllCause(attempt(use, call, restore, passage), (cause) =>
+                Effect.zipRight(passage.turn.failed, Effect.failCause(cause))
               )
-            )
-          })
-        }
-        const sending = Effect.uninterruptibleMask((restore) => attempt(use, call, restore, undefined))
-        return conditions?.pause === undefined ? sending : Effect.zipRight(wait(call, conditions.pause), sending)
-      }),
+          )
+        })
+      ),
     get members() {
       return [{ target, runner }]
     }

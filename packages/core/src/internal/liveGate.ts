@@ -1,9 +1,11 @@
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberHandle from "effect/FiberHandle"
+import type * as Fiber from "effect/Fiber"
 import * as Gate from "../Gate.js"
-import { sleepUntil, toMillis } from "./time.js"
+import * as Alarm from "./alarm.js"
+import { toMillis } from "./time.js"
 import type * as Metrics from "../Metrics.js"
 
 import type { Controller, GaveUp, Options, Request, Turn } from "../Admission.js"
@@ -13,21 +15,25 @@ class Waiter {
   resume: (() => void) | undefined = undefined
 }
 
-/** A gate, its timer and those who wait at it. @internal */
+type Caller = Fiber.RuntimeFiber<unknown, unknown>
+
+const clockOf = (caller: Caller): Clock.Clock => Context.get(caller.currentDefaultServices, Clock.Clock)
+
+/** A gate, its alarm and those who wait at it. @internal */
 export class LiveGate implements Controller {
   readonly maxWait: Duration.Duration
   private readonly gate: Gate.Gate<Waiter>
   private readonly burstMs: number
   private readonly tokensPerSecond: number
-  /** When the running timer rings; Infinity while none runs. */
+  /** When the alarm rings; Infinity while none is set. */
   private ringsAt = Infinity
+  private takeBack: ((caller: Caller) => void) | undefined = undefined
   private closed = false
 
   constructor(
     options: Options,
     /** Where the gate's own time begins: small numbers keep their fractions. */
-    private readonly origin: bigint,
-    private readonly timer: FiberHandle.FiberHandle<void>
+    private readonly origin: bigint
   ) {
     this.burstMs = options.burstMs ?? Gate.defaultBurstMs
     this.tokensPerSecond = options.tokensPerSecond
@@ -39,7 +45,8 @@ export class LiveGate implements Controller {
     request: Request,
     wait: (waiting: Effect.Effect<void>, planned: Duration.Duration) => Effect.Effect<void>
   ): Effect.Effect<Turn, GaveUp> {
-    return Effect.clockWith((clock) => {
+    return Effect.withFiberRuntime((caller) => {
+      const clock = clockOf(caller)
       const waiter = new Waiter()
       const began = this.now(clock)
       const ticket = Gate.ticket({
@@ -50,15 +57,7 @@ export class LiveGate implements Controller {
         latest: this.toLocal(request.latest),
         notBefore: request.notBefore === undefined ? undefined : this.toLocal(request.notBefore)
       })
-      const entering = this.perform((now) => this.gate.submit(ticket, now))
-      const waiting = Effect.suspend(() => {
-        if (waiter.action !== undefined) return Effect.void
-        const planned = Duration.millis(Math.ceil(Math.max(0, this.gate.startOf(ticket, began) - began)))
-        return Effect.onError(wait(awaitTurn(waiter), planned), () =>
-          this.perform((now) => this.gate.cancel(ticket, now))
-        )
-      })
-      const deciding = Effect.suspend((): Effect.Effect<Turn, GaveUp> => {
+      const decide = (): Effect.Effect<Turn, GaveUp> => {
         const { action } = waiter
         if (action?._tag === "Send") return Effect.succeed(this.turn(ticket))
         const now = this.now(clock)
@@ -67,8 +66,14 @@ export class LiveGate implements Controller {
           waited: Duration.millis(now - began),
           predicted: Duration.millis(Math.max(0, Math.ceil((action?.startsAt ?? now) - began)))
         })
-      })
-      return Effect.zipRight(Effect.zipRight(entering, waiting), deciding)
+      }
+      this.perform(caller, (now) => this.gate.submit(ticket, now))
+      if (waiter.action !== undefined) return decide()
+      const planned = Duration.millis(Math.ceil(Math.max(0, this.gate.startOf(ticket, began) - began)))
+      return Effect.zipRight(
+        Effect.onError(wait(awaitTurn(waiter), planned), () => this.performing((now) => this.gate.cancel(ticket, now))),
+        Effect.suspend(decide)
+      )
     })
   }
 
@@ -88,15 +93,15 @@ export class LiveGate implements Controller {
   get close(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.closed = true
-      return this.perform((now) => this.gate.close(now))
+      return this.performing((now) => this.gate.close(now))
     })
   }
 
   private turn(ticket: Gate.Ticket<Waiter>): Turn {
     return {
-      completed: (actual) => this.perform((now) => this.gate.completed(ticket, now, actual)),
-      throttled: (retryAfter) => this.perform((now) => this.gate.throttled(ticket, now, retryAfter)),
-      failed: this.perform((now) => this.gate.failed(ticket, now))
+      completed: (actual) => this.performing((now) => this.gate.completed(ticket, now, actual)),
+      throttled: (retryAfter) => this.performing((now) => this.gate.throttled(ticket, now, retryAfter)),
+      failed: this.performing((now) => this.gate.failed(ticket, now))
     }
   }
 
@@ -116,30 +121,39 @@ export class LiveGate implements Controller {
     }
   }
 
-  private perform(operation: (now: number) => Gate.Actions<Waiter>): Effect.Effect<void> {
-    return Effect.clockWith((clock) => {
-      const now = this.now(clock)
-      this.tell(operation(now))
-      if (this.closed) {
-        this.tell(this.gate.close(now))
-        return Effect.void
-      }
-      if (this.gate.wakeAt >= this.ringsAt) return Effect.void
-      this.ringsAt = this.gate.wakeAt
-      return Effect.asVoid(FiberHandle.run(this.timer, this.ring))
+  private performing(operation: (now: number) => Gate.Actions<Waiter>): Effect.Effect<void> {
+    return Effect.withFiberRuntime((caller) => {
+      this.perform(caller, operation)
+      return Effect.void
     })
   }
 
-  private readonly ring: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.zipRight(
-      sleepUntil(this.origin + BigInt(Math.ceil(this.ringsAt * 1e6))),
-      Effect.clockWith((clock) => {
-        this.tell(this.gate.tick(this.now(clock)))
-        this.ringsAt = this.gate.wakeAt
-        return this.ringsAt === Infinity ? Effect.void : this.ring
-      })
-    )
-  )
+  private perform(caller: Caller, operation: (now: number) => Gate.Actions<Waiter>): void {
+    const clock = clockOf(caller)
+    const now = this.now(clock)
+    this.tell(operation(now))
+    if (this.closed) this.tell(this.gate.close(now))
+    this.setAlarm(clock, caller)
+  }
+
+  // An alarm that comes too early finds nothing to do, and costs less than to take it back; but none is left without a cause.
+  private setAlarm(clock: Clock.Clock, caller: Caller): void {
+    const { wakeAt } = this.gate
+    if (wakeAt >= this.ringsAt && wakeAt !== Infinity) return
+    this.takeBack?.(caller)
+    this.takeBack = undefined
+    this.ringsAt = wakeAt
+    if (wakeAt === Infinity) return
+    const alarm = Alarm.of(clock)
+    const entry = new Alarm.Entry(this.origin + BigInt(Math.ceil(wakeAt * 1e6)), (sleeper) => {
+      this.ringsAt = Infinity
+      this.takeBack = undefined
+      this.tell(this.gate.tick(this.now(clock)))
+      this.setAlarm(clock, sleeper)
+    })
+    alarm.set(entry, caller.currentScheduler)
+    this.takeBack = ({ currentScheduler }) => alarm.clear(entry, currentScheduler)
+  }
 }
 
 const awaitTurn = (waiter: Waiter): Effect.Effect<void> =>

@@ -17,8 +17,8 @@ export const write = (
   message: string,
   what: () => Record<string, unknown>
 ): Effect.Effect<void> =>
-  Effect.flatMap(FiberRef.get(FiberRef.currentMinimumLogLevel), (minimum) =>
-    LogLevel.lessThan(level, minimum)
+  Effect.withFiberRuntime((fiber) =>
+    LogLevel.lessThan(level, fiber.getFiberRef(FiberRef.currentMinimumLogLevel))
       ? Effect.void
       : Effect.logWithLevel(level, message).pipe(
           Effect.annotateLogs({ ...what(), trace_id: span.traceId, span_id: span.spanId }),

@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -26,36 +27,40 @@ export type Wait = (
   plan: { readonly reason: string; readonly planned: Duration.Duration }
 ) => Effect.Effect<void>
 
-/** To be run uninterruptibly. @internal */
-export const enter = <F extends Hinted>(
+/** `refused`: what a failure becomes. To be run uninterruptibly. @internal */
+export const enter = <F extends Hinted, E>(
   admission: Admitted<F>,
   call: Call["Type"],
   conditions: Conditions | undefined,
-  wait: Wait
-): Effect.Effect<Passage<F>, F> =>
-  Effect.gen(function* () {
-    const settings = yield* CallSettings
+  wait: Wait,
+  refused: (failure: F) => E
+): Effect.Effect<Passage<F>, E> =>
+  Effect.withFiberRuntime((fiber) => {
+    const settings = Context.get(fiber.currentContext, CallSettings)
     const { controller } = admission
     const pause = conditions?.pause
     const latest = call.startedAt + toNanos(longestWait(settings, conditions?.waitLimit ?? controller.maxWait))
-    const quote = yield* admission.quote(call.demand(admission.count))
-    const turn = yield* Effect.mapError(
-      controller.enter(
+    return Effect.flatMap(admission.quote(call.demand(admission.count)), (quote) =>
+      Effect.mapBoth(
+        controller.enter(
+          {
+            priority: rankOf(settings.priority),
+            order: call.order,
+            cost: quote.cost,
+            latest: Option.match(call.deadline, {
+              onNone: () => latest,
+              onSome: (deadline) => (deadline < latest ? deadline : latest)
+            }),
+            notBefore: pause === undefined || isTheGates(pause) ? undefined : pause.notBefore
+          },
+          (waiting, planned) => wait(waiting, { reason: pause?.reason ?? "queue", planned })
+        ),
         {
-          priority: rankOf(settings.priority),
-          order: call.order,
-          cost: quote.cost,
-          latest: Option.match(call.deadline, {
-            onNone: () => latest,
-            onSome: (deadline) => (deadline < latest ? deadline : latest)
-          }),
-          notBefore: pause === undefined || isTheGates(pause) ? undefined : pause.notBefore
-        },
-        (waiting, planned) => wait(waiting, { reason: pause?.reason ?? "queue", planned })
-      ),
-      admission.saturated
+          onFailure: (gaveUp) => refused(admission.saturated(gaveUp)),
+          onSuccess: (turn) => ({ admission, turn, quote })
+        }
+      )
     )
-    return { admission, turn, quote }
   })
 
 /** The attempt's scope has closed: what it took is known, or never will be. @internal */
