@@ -62,26 +62,31 @@ export class Watchdog {
 
   /** Reads, unless it is given up first: then with `onCut`. `read` may be interrupted for that even where the caller may not. */
   run<A, B>(read: Effect.Effect<A>, onCut: (cut: Cut) => B): Effect.Effect<A | B> {
-    return Effect.withFiberRuntime((parent, { runtimeFlags }) => {
-      const since = Context.get(parent.currentDefaultServices, Clock.Clock).unsafeCurrentTimeNanos()
-      if (this.deadline !== undefined && since >= this.deadline) return Effect.sync(() => onCut("deadline"))
-      if (this.idle === undefined && this.deadline === undefined) return read
-      const fiber = Runtime.runFork(
-        Runtime.make({ context: Context.empty(), runtimeFlags, fiberRefs: parent.getFiberRefs() }),
-        Effect.interruptible(read)
-      )
-      const exit = fiber.unsafePoll()
-      if (exit !== null) return exit
-      const reading: Reading = { fiber, since, cut: undefined }
-      this.reading = reading
-      return Effect.async<A | B>((resume) => {
-        fiber.addObserver((exit) => {
+    // Between the read's beginning and the caller's waiting for it no interruption may come: nobody would end the read.
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.withFiberRuntime((parent, { runtimeFlags }) => {
+        const since = Context.get(parent.currentDefaultServices, Clock.Clock).unsafeCurrentTimeNanos()
+        if (this.deadline !== undefined && since >= this.deadline) return Effect.sync(() => onCut("deadline"))
+        if (this.idle === undefined && this.deadline === undefined) return restore(read)
+        const fiber = Runtime.runFork(
+          Runtime.make({ context: Context.empty(), runtimeFlags, fiberRefs: parent.getFiberRefs() }),
+          Effect.interruptible(read)
+        )
+        const exit = fiber.unsafePoll()
+        if (exit !== null) return exit
+        const reading: Reading = { fiber, since, cut: undefined }
+        this.reading = reading
+        fiber.addObserver(() => {
           this.reading = undefined
-          const { cut } = reading
-          resume(cut !== undefined && Exit.isInterrupted(exit) ? Effect.sync(() => onCut(cut)) : exit)
         })
-        return Fiber.interrupt(fiber)
+        const waiting = Effect.async<A | B>((resume) => {
+          fiber.addObserver((exit) => {
+            const { cut } = reading
+            resume(cut !== undefined && Exit.isInterrupted(exit) ? Effect.sync(() => onCut(cut)) : exit)
+          })
+        })
+        return Effect.onInterrupt(restore(waiting), () => Fiber.interrupt(fiber))
       })
-    })
+    )
   }
 }
