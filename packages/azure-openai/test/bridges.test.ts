@@ -391,6 +391,23 @@ describe("FetchBridge", () => {
     })
   )
 
+  it.effect("ends a stream at the call's deadline, where that comes sooner", () =>
+    Effect.gen(function* () {
+      const server = wire([{ headers: sse, pieces: [...chatEvents("Hello"), { hang: true }] }])
+      const fetch = yield* fetchOver(server).pipe(CallSettings.withDeadline("100 millis"))
+
+      const fiber = yield* Effect.fork(
+        Effect.promise(async () => (await fetch(url, post({ ...request, stream: true }))).text())
+      )
+      yield* TestClock.adjust("99 millis")
+      assert.isNull(fiber.unsafePoll())
+      yield* TestClock.adjust("1 millis")
+
+      assert.strictEqual(yield* Fiber.join(fiber), chatEvents("Hello").join(""))
+      assert.deepStrictEqual(server.aborted, [0])
+    })
+  )
+
   it.effect("reads no further than the client does", () =>
     Effect.gen(function* () {
       const texts = Array.from({ length: 100 }, (_, n) => `${n} `)

@@ -527,6 +527,27 @@ describe("a stream's end", () => {
     })
   )
 
+  const hello = chatEvents("Hello")
+  for (const [deadline, pieces, after] of [
+    ["1 second", hello, 250],
+    ["100 millis", hello, 100],
+    ["400 millis", [...hello.slice(0, 3), { wait: "300 millis" }, ...hello.slice(3)], 400]
+  ] as const) {
+    it.effect(`is waited for ${after} ms, where the deadline is ${deadline} and the connection stays open`, () =>
+      Effect.gen(function* () {
+        const server = wire([answer(...pieces, { hang: true })])
+
+        const { ended, error, received } = yield* outcome(AzureOpenAI.chatStream(request)).pipe(
+          CallSettings.withDeadline(deadline),
+          over(server, ptu())
+        )
+
+        assert.deepStrictEqual([error, textOf(received), ended], [undefined, "Hello", after])
+        assert.deepStrictEqual(server.aborted, [0])
+      })
+    )
+  }
+
   it.effect("comes once: a stream that has begun is not run twice", () =>
     Effect.gen(function* () {
       const exit = yield* Effect.scoped(

@@ -277,9 +277,15 @@ const reading = <A, E>(
 const broken = <A, E>(failure: Failure.Failure, { onBroken }: Options<E>): Effect.Effect<A, Option.Option<E>> =>
   Effect.mapError(onBroken(failure), Option.some)
 
-const drain = (pull: Pull): Effect.Effect<void> =>
+// Until when a stream that is over may take to end: nobody waits for that past the deadline.
+const endsBy = <E>(clock: Clock.Clock, { deadline }: Options<E>): bigint => {
+  const until = clock.unsafeCurrentTimeNanos() + patience
+  return Option.isSome(deadline) && deadline.value < until ? deadline.value : until
+}
+
+const drain = <E>(pull: Pull, options: Options<E>): Effect.Effect<void> =>
   Effect.clockWith((clock) =>
-    Effect.ignore(Deadline.failAt(Effect.forever(pull), clock.unsafeCurrentTimeNanos() + patience, () => Option.none()))
+    Effect.ignore(Deadline.failAt(Effect.forever(pull), endsBy(clock, options), () => Option.none()))
   )
 
 /**
@@ -299,17 +305,17 @@ export const events = <A, E>(begun: Begun<A>, options: Options<E>): Stream.Strea
         if (ended === undefined) return Effect.zipRight(read, next)
         return ended._tag === "failed"
           ? broken(ended.failure, options)
-          : Effect.zipRight(drain(pull), Effect.fail(Option.none()))
+          : Effect.zipRight(drain(pull, options), Effect.fail(Option.none()))
       })
       return Stream.repeatEffectChunkOption(next)
     })
   )
 
 // What comes after the last event, such as a comment. However it ends, nothing that was asked for is missing.
-const trailing = (pull: Pull): Stream.Stream<Uint8Array> =>
+const trailing = <E>(pull: Pull, options: Options<E>): Stream.Stream<Uint8Array> =>
   Stream.unwrap(
     Effect.clockWith((clock) => {
-      const until = clock.unsafeCurrentTimeNanos() + patience
+      const until = endsBy(clock, options)
       const next = Effect.suspend(() =>
         clock.unsafeCurrentTimeNanos() >= until
           ? Effect.fail(Option.none())
@@ -342,7 +348,7 @@ export const bytes = <A, E>(begun: Begun<A>, options: Options<E>): Stream.Stream
       })
       return Stream.fromIterable(raw).pipe(
         Stream.concat(Stream.repeatEffectChunkOption(next)),
-        Stream.concat(trailing(pull))
+        Stream.concat(trailing(pull, options))
       )
     })
   )
