@@ -87,13 +87,12 @@ export const route = (
   },
   operation: string,
   body: string | undefined
-): { readonly url: URL; readonly body: string | undefined } => {
+): { readonly url: string; readonly body: string | undefined } => {
   const named = body === undefined ? undefined : withModel(deployment.deployment, body)
   const base = deployment.endpoint.href.replace(/\/$/, "")
-  if (deployment.apiVersion === undefined) return { url: new URL(`${base}/openai/v1/${operation}`), body: named }
+  if (deployment.apiVersion === undefined) return { url: `${base}/openai/v1/${operation}`, body: named }
   const inPath = byPath.test(operation)
   const path = inPath ? `deployments/${encodeURIComponent(deployment.deployment)}/${operation}` : operation
-  const url = new URL(`${base}/openai/${path}`)
-  url.searchParams.set("api-version", deployment.apiVersion)
+  const url = `${base}/openai/${path}?api-version=${encodeURIComponent(deployment.apiVersion)}`
   return { url, body: inPath ? body : named }
 }

@@ -9,6 +9,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -92,8 +93,6 @@ export interface Target {
   readonly responses: Responses
   /** Sends a request and reads the whole reply. */
   readonly send: (request: Request) => Effect.Effect<Failure.RawReply, Failure.Failure, Call.Call>
-  /** {@link send}, for a body of JSON. */
-  readonly post: (operation: string, body: string) => Effect.Effect<Failure.RawReply, Failure.Failure, Call.Call>
   /** Sends a request, for a reply that comes in pieces. The connection is given back when the attempt's Scope closes. */
   readonly open: (request: Request) => Effect.Effect<Opened, Failure.Failure, Call.Call | Scope.Scope>
   readonly limits: Limits
@@ -217,15 +216,6 @@ const readText = (response: Response, limit: number): Effect.Effect<string, Http
 const discard = (response: Response): Effect.Effect<void> =>
   Effect.suspend(() => Effect.ignore(Deadline.failAt(Stream.runDrain(response.stream), 0n, () => undefined)))
 
-const textOrDiscard = (response: Response, limit: number) =>
-  Effect.tapError(readText(response, limit), (error) => (error === "too large" ? discard(response) : Effect.void))
-
-const annotate = (key: string, value: unknown): Effect.Effect<void> =>
-  Effect.withFiberRuntime(({ currentSpan }) => {
-    if (currentSpan?._tag === "Span") currentSpan.attribute(key, value)
-    return Effect.void
-  })
-
 interface SignedIn {
   readonly headers: Readonly<Record<string, string>>
   readonly rejected: Effect.Effect<void>
@@ -267,13 +257,6 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
   const scoped = HttpClient.withScope(client)
   const encoder = new TextEncoder()
 
-  const encode = (body: string) => {
-    const bytes = encoder.encode(body)
-    return bytes.length > limits.bodyBytes
-      ? Effect.fail(Failure.refused("body", `${bytes.length} bytes, expected at most ${limits.bodyBytes}`))
-      : Effect.succeed(HttpClientRequest.bodyUint8Array(bytes, "application/json"))
-  }
-
   const { credential } = options
   const signIn: Effect.Effect<SignedIn, Failure.Failure> = Redacted.isRedacted(credential)
     ? Effect.succeed({ headers: { "api-key": Redacted.value(credential) }, rejected: Effect.void })
@@ -296,7 +279,8 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
       const clock = yield* Effect.clock
       const now = clock.unsafeCurrentTimeMillis()
       const patience = status === 400 ? 5_000_000_000n : 500_000_000n
-      const text = yield* textOrDiscard(response, longestRefusal).pipe(
+      const text = yield* readText(response, longestRefusal).pipe(
+        Effect.tapError((error) => (error === "too large" ? discard(response) : Effect.void)),
         Deadline.failAt(clock.unsafeCurrentTimeNanos() + patience, () => "too late" as const),
         Effect.orElseSucceed(() => "")
       )
@@ -306,65 +290,82 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
       )
     })
 
+  const toRequest = (
+    request: Request,
+    signedIn: SignedIn
+  ): Either.Either<HttpClientRequest.HttpClientRequest, Failure.Failure> => {
+    const { body, url } = Endpoint.route(options, request.operation, request.body)
+    const headers = { accept: "application/json", ...request.headers, ...options.headers, ...signedIn.headers }
+    const bare = HttpClientRequest.make(request.method)(url, { headers, urlParams: request.query })
+    if (body === undefined) return Either.right(bare)
+    const bytes = encoder.encode(body)
+    return bytes.length > limits.bodyBytes
+      ? Either.left(Failure.refused("body", `${bytes.length} bytes, expected at most ${limits.bodyBytes}`))
+      : Either.right(HttpClientRequest.bodyUint8Array(bare, bytes, "application/json"))
+  }
+
   // Sends, and reads a success by `read`.
   const exchange = <A, R>(
     request: Request,
     client: HttpClient.HttpClient.With<HttpClientError, R>,
     read: (response: Response) => Effect.Effect<A, Failure.Failure>
   ): Effect.Effect<A, Failure.Failure, R | Call.Call> =>
-    Effect.gen(function* () {
-      const call = yield* Call.Call
-      const { body, url } = Endpoint.route(options, request.operation, request.body)
-      for (const [name, values] of Object.entries(request.query ?? {})) {
-        for (const value of typeof values === "string" ? [values] : values) url.searchParams.append(name, value)
-      }
-      const withBody = body === undefined ? undefined : yield* encode(body)
-      const signedIn = yield* signIn
-      const plain = HttpClientRequest.setHeaders(HttpClientRequest.make(request.method)(url.href), {
-        accept: "application/json",
-        ...request.headers,
-        ...options.headers,
-        ...signedIn.headers
+    Effect.flatMap(signIn, (signedIn) =>
+      Effect.withFiberRuntime(({ currentContext, currentSpan }) => {
+        const call = Context.unsafeGet(currentContext, Call.Call)
+        const note = (key: string, value: unknown): void => {
+          if (currentSpan?._tag === "Span") currentSpan.attribute(key, value)
+        }
+        const ready = toRequest(request, signedIn)
+        if (Either.isLeft(ready)) return Effect.fail(ready.left)
+        if (request.method !== "POST") note(attributes.method, request.method)
+        const answered = (response: Response): Effect.Effect<A, Failure.Failure> => {
+          const { headers, status } = response
+          const requestId = requestIdOf(headers)
+          const spilled = Reply.spilledFrom(headers) !== undefined
+          call.recordReply({
+            status,
+            ...(requestId === undefined ? {} : { requestId }),
+            ...(spilled ? { kind: "standard" } : {})
+          })
+          note(attributes.status, status)
+          if (requestId !== undefined) note(attributes.serviceRequestId, requestId)
+          return status >= 200 && status < 300 ? read(response) : refusal(response, spilled, signedIn)
+        }
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.matchCauseEffect(restore(client.execute(ready.right)), {
+            onFailure: (cause) => {
+              const error = Cause.failureOrCause(cause)
+              if (Either.isRight(error)) return Effect.failCause(error.right)
+              // A client that takes a refusal for an error of its own still has the reply.
+              return error.left._tag === "ResponseError" && error.left.reason === "StatusCode"
+                ? restore(answered(error.left.response))
+                : Effect.fail(Failure.fromTransport(error.left))
+            },
+            onSuccess: (response) =>
+              Effect.catchAllCause(restore(answered(response)), (cause) =>
+                Cause.isInterruptedOnly(cause)
+                  ? Effect.zipRight(discard(response), Effect.failCause(cause))
+                  : Effect.failCause(cause)
+              )
+          })
+        )
       })
-      if (request.method !== "POST") yield* annotate(attributes.method, request.method)
-      const answered = (response: Response): Effect.Effect<A, Failure.Failure> => {
-        const { headers, status } = response
-        const requestId = requestIdOf(headers)
-        const spilled = Reply.spilledFrom(headers) !== undefined
-        call.recordReply({
-          status,
-          ...(requestId === undefined ? {} : { requestId }),
-          ...(spilled ? { kind: "standard" } : {})
-        })
-        const reading = status >= 200 && status < 300 ? read(response) : refusal(response, spilled, signedIn)
-        const noted = requestId === undefined ? Effect.void : annotate(attributes.serviceRequestId, requestId)
-        return Effect.zipRight(annotate(attributes.status, status), Effect.zipRight(noted, reading))
-      }
-      return yield* Effect.uninterruptibleMask((restore) =>
-        Effect.matchCauseEffect(restore(client.execute(withBody === undefined ? plain : withBody(plain))), {
-          onFailure: (cause) => {
-            const error = Cause.failureOrCause(cause)
-            if (Either.isRight(error)) return Effect.failCause(error.right)
-            // A client that takes a refusal for an error of its own still has the reply.
-            return error.left._tag === "ResponseError" && error.left.reason === "StatusCode"
-              ? restore(answered(error.left.response))
-              : Effect.fail(Failure.fromTransport(error.left))
-          },
-          onSuccess: (response) => Effect.onInterrupt(restore(answered(response)), () => discard(response))
-        })
-      )
-    })
+    )
 
   const send: Target["send"] = (request) =>
-    exchange(request, client, (response) => {
-      const { headers, status } = response
-      const reply = { status, headers }
-      return Effect.mapBoth(textOrDiscard(response, limits.bodyBytes), {
-        onFailure: (error) =>
-          error === "too large" ? Failure.tooLarge(reply, limits.bodyBytes) : Failure.brokenBody(reply),
-        onSuccess: (body) => ({ status, headers, body })
+    exchange(request, client, (response) =>
+      Effect.matchEffect(readText(response, limits.bodyBytes), {
+        onFailure: (error) => {
+          const { headers, status } = response
+          const reply = { status, headers }
+          return error === "too large"
+            ? Effect.zipRight(discard(response), Effect.fail(Failure.tooLarge(reply, limits.bodyBytes)))
+            : Effect.fail(Failure.brokenBody(reply))
+        },
+        onSuccess: (body) => Effect.succeed({ status: response.status, headers: response.headers, body })
       })
-    })
+    )
 
   return {
     deployment,
@@ -374,7 +375,6 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
     resource: options.endpoint.href,
     responses: makeResponses(),
     send,
-    post: (operation, body) => send({ method: "POST", operation, body }),
     open: (request) =>
       exchange(request, scoped, (response) => {
         const { headers, status } = response

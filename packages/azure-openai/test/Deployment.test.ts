@@ -54,7 +54,7 @@ describe("Endpoint.route", () => {
 
   it("v1: below the endpoint's path, the deployment in the body in place of any other model", () => {
     const route = Endpoint.route({ endpoint, deployment: "a b", apiVersion: undefined }, "chat/completions", body)
-    assert.strictEqual(route.url.href, "https://gateway.example/team/openai/v1/chat/completions")
+    assert.strictEqual(route.url, "https://gateway.example/team/openai/v1/chat/completions")
     assert.deepStrictEqual(parsed(route), { messages: [], model: "a b" })
     const bare = Endpoint.route({ endpoint, deployment: 'a "b"', apiVersion: undefined }, "responses", "{}")
     assert.deepStrictEqual(parsed(bare), { model: 'a "b"' })
@@ -63,7 +63,7 @@ describe("Endpoint.route", () => {
   it("dated: the deployment in the path, escaped, and no model in the body", () => {
     const route = Endpoint.route({ endpoint, deployment: "../a b", apiVersion: "2024-10-21" }, "embeddings", body)
     assert.strictEqual(
-      route.url.href,
+      route.url,
       "https://gateway.example/team/openai/deployments/..%2Fa%20b/embeddings?api-version=2024-10-21"
     )
     assert.deepStrictEqual(parsed(route), { messages: [] })

@@ -321,15 +321,17 @@ export const served = (primary: {
   readonly deployment: string
   readonly kind: Kind
 }): Effect.Effect<Served, never, Call> =>
-  Effect.zipWith(Call, Clock.currentTimeNanos, (call, now) => {
+  Effect.withFiberRuntime((fiber) => {
+    const call = Context.unsafeGet(fiber.currentContext, Call)
+    const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
     const last = call.attempts.at(-1)
-    return {
+    return Effect.succeed({
       deployment: last?.deployment ?? primary.deployment,
       servedBy: last?.kind ?? primary.kind,
       outcome: call.outcome,
       requestId: last?.requestId,
       attempts: [...call.attempts],
       waitedMs: call.waitedMs,
-      totalMs: toMillis(now - call.startedAt)
-    }
+      totalMs: toMillis(clock.unsafeCurrentTimeNanos() - call.startedAt)
+    })
   })

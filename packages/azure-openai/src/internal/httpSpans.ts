@@ -62,31 +62,32 @@ const set = (refs: FiberRefs.FiberRefs, id: FiberId.Runtime, local: Local): Fibe
     ]
   })
 
-// All in one step, because each `Effect.locally` costs as much as a span; and, where nothing else was changed meanwhile, back
-// to the very refs that were there, so that a fiber which is joined is seen to have changed nothing.
+// All in one step, because each `Effect.locally` costs as much as a span.
 const silenced =
   (secretHeaders: ReadonlyArray<string>) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.uninterruptibleMask((restore) => {
-      let undo = (_: FiberId.Runtime, refs: FiberRefs.FiberRefs) => refs
+      let own: Local | undefined
       // Read and written at once: between two steps a fiber may yield, and an interruption that came then would be undone.
-      const silence = (id: FiberId.Runtime, before: FiberRefs.FiberRefs) => {
-        const own: Local = {
-          context: FiberRefs.getOrDefault(before, FiberRef.currentContext),
-          traced: FiberRefs.getOrDefault(before, FiberRef.currentTracerEnabled),
-          redactedNames: FiberRefs.getOrDefault(before, Headers.currentRedactedNames)
+      const silence = Effect.updateFiberRefs((id, refs) => {
+        own = {
+          context: FiberRefs.getOrDefault(refs, FiberRef.currentContext),
+          traced: FiberRefs.getOrDefault(refs, FiberRef.currentTracerEnabled),
+          redactedNames: FiberRefs.getOrDefault(refs, Headers.currentRedactedNames)
         }
-        const during = set(before, id, {
+        return set(refs, id, {
           context: unredirected(own.context),
           traced: false,
           redactedNames: [...own.redactedNames, ...secretHeaders]
         })
-        undo = (id, refs) => (refs === during ? before : set(refs, id, own))
-        return during
-      }
+      })
+      const speak = Effect.updateFiberRefs((id, refs) => (own === undefined ? refs : set(refs, id, own)))
       return Effect.zipRight(
-        Effect.updateFiberRefs(silence),
-        Effect.onExit(restore(self), () => Effect.updateFiberRefs((id, refs) => undo(id, refs)))
+        silence,
+        Effect.matchCauseEffect(restore(self), {
+          onFailure: (cause) => Effect.zipRight(speak, Effect.failCause(cause)),
+          onSuccess: (response) => Effect.as(speak, response)
+        })
       )
     })
 

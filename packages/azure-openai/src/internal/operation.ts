@@ -1,11 +1,14 @@
 import { Call, CallSettings, Deadline, Telemetry } from "@spillway/core"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
+import * as Predicate from "effect/Predicate"
+import * as Record from "effect/Record"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CallError } from "../CallError.js"
@@ -25,7 +28,7 @@ import * as EventStream from "./eventStream.js"
 
 /** Attributes without those that have no value: exporters write `undefined` as a word. @internal */
 export const defined = (entries: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null))
+  Record.filter(entries, Predicate.isNotNullable)
 
 /** @internal */
 export interface CallOptions {
@@ -160,15 +163,20 @@ export const whole = <Req extends object, A, R = never>(
   read: (reply: Failure.RawReply, target: Target.Target, request: Req) => Effect.Effect<A, Failure.Failure, R>,
   said: (answer: A) => Said
 ): Effect.Effect<readonly [answer: A, served: Call.Served], CallError, Deployment | R> =>
-  Effect.flatMap(Effect.zip(Deployment, Content), ([all, wanted]) => {
+  Effect.withFiberRuntime(({ currentContext }) => {
+    const all = Context.unsafeGet(currentContext, Deployment)
+    const wanted = Context.get(currentContext, Content)
     const prepared = prepare(all, operation, wanted, input, false)
     if (Either.isLeft(prepared)) return refuse(all, operation.name, prepared.left, false)
     const { body, options, request, runner } = prepared.right
     const asked = runner.execute((target) =>
-      Effect.flatMap(target.post(operation.path, body), (reply) => read(reply, target, request))
+      Effect.flatMap(target.send({ method: "POST", operation: operation.path, body }), (reply) =>
+        read(reply, target, request)
+      )
     )
     return Effect.flatMap(asked, (answer) =>
-      Effect.flatMap(Call.Call, (call) => {
+      Effect.withFiberRuntime<readonly [A, Call.Served], never, Call.Call>((fiber) => {
+        const call = Context.unsafeGet(fiber.currentContext, Call.Call)
         const { answer: content, attributes, usage } = said(answer)
         note(call, attributes)
         if (wanted) note(call, content())
