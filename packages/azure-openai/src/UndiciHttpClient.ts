@@ -26,10 +26,12 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Agent, Dispatcher } from "undici"
 import * as UndiciAgent from "./internal/undiciAgent.js"
@@ -111,11 +113,28 @@ const execute = (
   signal: AbortSignal | undefined
 ): Sent =>
   url.protocol === "https:" || url.protocol === "http:"
-    ? Effect.matchEffect(UndiciBody.encode(request.body), {
-        onFailure: (error) => Effect.fail(failed(request, "Encode", error)),
-        onSuccess: (body) => send(dispatcher, request, url, body, signal)
-      })
+    ? request.body._tag === "Uint8Array"
+      ? send(dispatcher, request, url, request.body.body, signal)
+      : Effect.matchEffect(UndiciBody.encode(request.body), {
+          onFailure: (error) => Effect.fail(failed(request, "Encode", error)),
+          onSuccess: (body) => send(dispatcher, request, url, body, signal)
+        })
     : Effect.fail(failed(request, "InvalidUrl", new TypeError("expected a URL that begins with http: or https:")))
+
+// A program has few URLs, and to take one apart costs as much as a span.
+const longestMemory = 100
+
+const makeUrls = () => {
+  const known = new Map<string, URL>()
+  return ({ hash, url, urlParams }: HttpClientRequest.HttpClientRequest): Either.Either<URL, Error> => {
+    if (urlParams.length > 0 || Option.isSome(hash)) return UrlParams.makeUrl(url, urlParams, hash)
+    const found = known.get(url)
+    if (found !== undefined) return Either.right(found)
+    const made = UrlParams.makeUrl(url, urlParams, hash)
+    if (Either.isRight(made) && known.size < longestMemory) known.set(url, made.right)
+    return made
+  }
+}
 
 // Where `HttpClient.withScope` leaves what ends a request with its scope: only `HttpClient.make` sees it otherwise, whose
 // AbortController and bookkeeping cost every request as much as all that is done here.
@@ -146,11 +165,12 @@ const isTraced = (fiber: Fiber.RuntimeFiber<unknown, unknown>, request: HttpClie
 export const make = (dispatcher: Dispatcher): HttpClient.HttpClient => {
   // Spans, and all that belongs to them, are platform's.
   const traced = HttpClient.make((request, url, signal) => execute(dispatcher, request, url, signal))
+  const toUrl = makeUrls()
   const run = (request: HttpClientRequest.HttpClientRequest) =>
     Effect.withFiberRuntime<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>((fiber) => {
       if (isTraced(fiber, request)) return traced.execute(request)
-      const url = UrlParams.makeUrl(request.url, request.urlParams, request.hash)
-      return url._tag === "Left"
+      const url = toUrl(request)
+      return Either.isLeft(url)
         ? Effect.fail(failed(request, "InvalidUrl", url.left))
         : execute(dispatcher, request, url.right, scopedRequests.get(request)?.signal)
     })

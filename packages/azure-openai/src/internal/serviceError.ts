@@ -32,7 +32,7 @@ export const record = (value: unknown): Readonly<Record<string, unknown>> =>
 /** @internal */
 export const parseJson = (text: string): Either.Either<unknown, unknown> =>
   // Some clients leave the mark of UTF-8 in place.
-  Either.try(() => JSON.parse(text.replace(/^\uFEFF/, "")) as unknown)
+  Either.try(() => JSON.parse(text.startsWith("\uFEFF") ? text.slice(1) : text) as unknown)
 
 /** @internal */
 export interface ServiceError {
