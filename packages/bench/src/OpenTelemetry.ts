@@ -3,7 +3,10 @@ import * as NodeSdk from "@effect/opentelemetry/NodeSdk"
 import { ExportResultCode } from "@opentelemetry/core"
 import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace-base"
 import { BatchSpanProcessor } from "@opentelemetry/sdk-trace-base"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import type * as Scope from "effect/Scope"
 
 /** Counts what it is given. */
 export class Counter implements SpanExporter {
@@ -30,4 +33,16 @@ export const layer = (exporter: SpanExporter): Layer.Layer<never> =>
         scheduledDelayMillis: 1000
       })
     }))
+  )
+
+/**
+ * {@link layer}, for who measures without it as well: to build a layer changes the tracer of the fiber that builds it, so this
+ * one is built in a fiber of its own.
+ */
+export const runtime = (
+  exporter: SpanExporter
+): Effect.Effect<ManagedRuntime.ManagedRuntime<never, never>, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => ManagedRuntime.make(layer(exporter))),
+    ({ disposeEffect }) => disposeEffect
   )

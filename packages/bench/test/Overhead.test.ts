@@ -37,19 +37,20 @@ describe("overhead", () => {
     })
   )
 
-  it.live("under OpenTelemetry every span is exported", () =>
+  it.scopedLive("under OpenTelemetry every span is exported, and no other subject's", () =>
     Effect.gen(function* () {
       const counter = new OpenTelemetry.Counter()
       const calls = 100
       yield* Effect.gen(function* () {
-        const subjects = yield* all
-        const everything = subjects.filter(({ beyond, tracer }) => tracer === "OpenTelemetry" && beyond !== undefined)
-        assert.strictEqual(everything.length, 2)
-        yield* Effect.forEach(everything, (subject) => subject.calls(calls)).pipe(
-          Effect.provide(OpenTelemetry.layer(counter))
-        )
+        const sdk = yield* OpenTelemetry.runtime(counter)
+        const subjects = Arr.map(yield* all, (subject) => Subject.traced(subject, sdk))
+        const [native, traced] = Arr.partition(subjects, ({ tracer }) => tracer === "OpenTelemetry")
+        assert.strictEqual(traced.length, 4)
+        // In this order: what comes after the other must not be traced by it.
+        yield* Effect.forEach(traced, (subject) => subject.calls(calls))
+        yield* Effect.forEach(native, (subject) => subject.calls(calls))
       }).pipe(Effect.scoped)
-      assert.strictEqual(counter.exported, 2 * 2 * calls)
+      assert.strictEqual(counter.exported, 4 * 2 * calls)
     })
   )
 

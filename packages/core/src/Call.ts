@@ -251,7 +251,7 @@ const within = <A, E, R, R2 = never>(
  *
  * // An operation of your own, over any deployment.
  * export const ask = <T, F, E>(runner: Runner.Runner<T, F, E>, use: (target: T) => Effect.Effect<string, F>) =>
- *   runner.execute(use).pipe(Effect.scoped, Call.run({ name: "ask", attributes: {} }))
+ *   runner.execute(use).pipe(Call.run({ name: "ask", attributes: {} }))
  * ```
  */
 export const run: {

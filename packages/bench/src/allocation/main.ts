@@ -1,13 +1,13 @@
 /** Measures what calls allocate, in a process of its own: with such a heap, times would mean nothing. */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Clients from "../clients/Clients.js"
 import * as Conversation from "../Conversation.js"
 import * as OpenTelemetry from "../OpenTelemetry.js"
 import * as Chat from "../overhead/Chat.js"
 import * as Policy from "../overhead/Policy.js"
+import * as Subject from "../overhead/Subject.js"
 import * as Load from "../requests/Load.js"
 import * as Statistics from "../Statistics.js"
 import type { Report } from "./Allocation.js"
@@ -45,13 +45,10 @@ const clients = (origin: string, ids: ReadonlyArray<string>) =>
   )
 
 const overhead = Effect.gen(function* () {
-  const sdk = yield* Layer.toRuntime(OpenTelemetry.layer(new OpenTelemetry.Counter()))
+  const sdk = yield* OpenTelemetry.runtime(new OpenTelemetry.Counter())
   const subjects = [...(yield* Policy.subjects), ...(yield* Chat.subjects)]
-  yield* Effect.forEach(subjects, ({ calls, name, tracer }) =>
-    report(name, (times) => {
-      const made = Effect.as(calls(times), times)
-      return tracer === "native" ? made : Effect.provide(made, sdk)
-    })
+  yield* Effect.forEach(subjects, (subject) =>
+    report(subject.name, (times) => Effect.as(Subject.traced(subject, sdk).calls(times), times))
   )
 })
 

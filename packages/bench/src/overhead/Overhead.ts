@@ -1,7 +1,6 @@
 /** What the policy costs in the client's own processor, for a call that succeeds at once, beyond the two spans it makes. */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Tracer from "effect/Tracer"
 import * as Cpu from "../Cpu.js"
 import * as OpenTelemetry from "../OpenTelemetry.js"
@@ -9,7 +8,7 @@ import * as Rounds from "../Rounds.js"
 import * as Statistics from "../Statistics.js"
 import * as Chat from "./Chat.js"
 import * as Policy from "./Policy.js"
-import type * as Subject from "./Subject.js"
+import * as Subject from "./Subject.js"
 
 export interface Row {
   readonly name: string
@@ -100,15 +99,9 @@ const toRow = (
 /** Measures all of them in turns. A group is a table: the policy alone, a whole call. */
 export const run = (options: Options): Effect.Effect<ReadonlyArray<ReadonlyArray<Row>>, unknown> =>
   Effect.gen(function* () {
-    const sdk = yield* Layer.toRuntime(OpenTelemetry.layer(new OpenTelemetry.Counter()))
+    const sdk = yield* OpenTelemetry.runtime(new OpenTelemetry.Counter())
     const tables = yield* groups
-    const traced = tables.map((subjects) =>
-      subjects.map((subject) =>
-        subject.tracer === "native"
-          ? subject
-          : { ...subject, calls: (times: number) => Effect.provide(subject.calls(times), sdk) }
-      )
-    )
+    const traced = tables.map((subjects) => subjects.map((subject) => Subject.traced(subject, sdk)))
     const steps = new Map<string, number>()
     for (const subject of traced.flat()) {
       if (options.onTurn !== undefined) yield* options.onTurn(-1, subject.name)

@@ -51,8 +51,7 @@ const call = (runner: Service): Effect.Effect<string, Refused> =>
       Call.run({
         name: `chat ${Conversation.model}`,
         attributes: { "gen_ai.operation.name": "chat", "gen_ai.request.model": Conversation.model }
-      }),
-      Effect.scoped
+      })
     )
 
 /** A gate so wide that no call ever waits at it. */

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import type * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Conversation from "../Conversation.js"
 
 /** A call that is made over and over, and under which tracer. */
@@ -31,6 +32,10 @@ export const repeat = <E, R>(call: Effect.Effect<string, E, R>, times: number): 
       )
     )
   })
+
+/** Under the tracer that it names; every other fiber keeps its own. */
+export const traced = (subject: Subject, sdk: ManagedRuntime.ManagedRuntime<never, never>): Subject =>
+  subject.tracer === "native" ? subject : { ...subject, calls: (times) => Effect.provide(subject.calls(times), sdk) }
 
 /** What others are compared with, or what they stand on. */
 export const base = (name: string, tracer: Tracer, call: Effect.Effect<string, unknown>): Subject => ({
