@@ -17,6 +17,7 @@ import type { ChatChunk } from "./ChatStream.js"
 import type { Deployment } from "./Deployment.js"
 import { ChatProtocol } from "./internal/chatProtocol.js"
 import * as Content from "./internal/content.js"
+import { onFirstUse } from "./internal/firstUse.js"
 import * as Operation from "./internal/operation.js"
 import { codeOf, labelOf, record } from "./internal/serviceError.js"
 import * as Structured from "./internal/structured.js"
@@ -59,12 +60,12 @@ const common: Omit<Operation.Operation<ChatRequest | ChatStreamRequest>, "check"
 
 const operation: Operation.Operation<ChatRequest> = {
   ...common,
-  check: Operation.checkWith(Schema.validateEither(ChatRequest))
+  check: Operation.checkWith(onFirstUse(() => Schema.validateEither(ChatRequest)))
 }
 
 const streaming: Operation.Operation<ChatStreamRequest> = {
   ...common,
-  check: Operation.checkWith(Schema.validateEither(ChatStreamRequest))
+  check: Operation.checkWith(onFirstUse(() => Schema.validateEither(ChatStreamRequest)))
 }
 
 const decode = Reply.decode(ChatCompletion)

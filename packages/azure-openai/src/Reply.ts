@@ -12,6 +12,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Failure, Head, RawReply } from "./Failure.js"
 import { brokenBody, malformed, success } from "./Failure.js"
+import { onFirstUse } from "./internal/firstUse.js"
 import { pathOf } from "./internal/issuePath.js"
 import type { ServiceError } from "./internal/serviceError.js"
 import { fromBody, fromJson, parseJson, record } from "./internal/serviceError.js"
@@ -241,7 +242,7 @@ export const classifyInStream = (event: LateRefusal): Failure => {
  * ```
  */
 export const decode = <A, I>(schema: Schema.Schema<A, I>) => {
-  const decodeUnknown = Schema.decodeUnknownEither(schema)
+  const decodeUnknown = onFirstUse(() => Schema.decodeUnknownEither(schema))
   return (reply: RawReply): Either.Either<A, Failure> =>
     Either.match(parseJson(reply.body), {
       onLeft: () => Either.left(brokenBody(reply)),

@@ -9,9 +9,10 @@ import { pathOf } from "./issuePath.js"
 import type * as Sse from "../Sse.js"
 import { attributes } from "../Telemetry.js"
 import type { Protocol, Step } from "./eventStream.js"
+import { onFirstUse } from "./firstUse.js"
 import { codeOf, holdsError, labelOf, parseJson, record } from "./serviceError.js"
 
-const decode = Schema.decodeUnknownEither(ChatChunk)
+const decode = onFirstUse(() => Schema.decodeUnknownEither(ChatChunk))
 
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0)

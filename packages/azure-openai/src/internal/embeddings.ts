@@ -18,6 +18,7 @@ import { Embeddings, EmbeddingsRequest } from "../Embeddings.js"
 import * as Failure from "../Failure.js"
 import * as Reply from "../Reply.js"
 import { attributes } from "../Telemetry.js"
+import { onFirstUse } from "./firstUse.js"
 import * as Operation from "./operation.js"
 import { labelOf } from "./serviceError.js"
 
@@ -45,7 +46,7 @@ const operation: Operation.Operation<EmbeddingsRequest> = {
   prompt: () => ({})
 }
 
-const check = Operation.checkWith(Schema.validateEither(EmbeddingsRequest))
+const check = Operation.checkWith(onFirstUse(() => Schema.validateEither(EmbeddingsRequest)))
 const decode = Reply.decode(Embeddings)
 
 type Vector = ReadonlyArray<number>

@@ -8,6 +8,7 @@ import { attributes } from "../Telemetry.js"
 import type * as Sse from "../Sse.js"
 import * as Tokens from "../Tokens.js"
 import type { Protocol, Step } from "./eventStream.js"
+import { onFirstUse } from "./firstUse.js"
 import { pathOf } from "./issuePath.js"
 import { codeOf, holdsError, labelOf, parseJson, record } from "./serviceError.js"
 
@@ -16,7 +17,7 @@ const terminal: ReadonlySet<string> = new Set(["response.completed", "response.i
 
 const isDelta = isEvent("response.output_text.delta")
 const isResponse = Schema.is(Response)
-const decode = Schema.decodeUnknownEither(ResponseEvent)
+const decode = onFirstUse(() => Schema.decodeUnknownEither(ResponseEvent))
 
 /** Attributes of a response: of what the service writes, only what has the form of a name. @internal */
 export const describe = (response: Response | undefined): Record<string, unknown> => ({

@@ -15,6 +15,7 @@ import type { StreamBroken } from "../StreamBroken.js"
 import type { Target } from "../Target.js"
 import { attributes } from "../Telemetry.js"
 import * as Content from "./content.js"
+import { onFirstUse } from "./firstUse.js"
 import * as Operation from "./operation.js"
 import { describe, ResponseProtocol } from "./responseProtocol.js"
 import { codeOf, labelOf, record } from "./serviceError.js"
@@ -75,12 +76,12 @@ const common: Omit<Operation.Operation<ResponseRequest | ResponseStreamRequest>,
 
 const operation: Operation.Operation<ResponseRequest> = {
   ...common,
-  check: Operation.checkWith(Schema.validateEither(ResponseRequest))
+  check: Operation.checkWith(onFirstUse(() => Schema.validateEither(ResponseRequest)))
 }
 
 const streaming: Operation.Operation<ResponseStreamRequest> = {
   ...common,
-  check: Operation.checkWith(Schema.validateEither(ResponseStreamRequest))
+  check: Operation.checkWith(onFirstUse(() => Schema.validateEither(ResponseStreamRequest)))
 }
 
 const decode = Reply.decode(Response)
