@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { AzureOpenAI, Deployment } from "@spillway/azure-openai"
 import { CallSettings, RetryAfter } from "@spillway/core"
 import { ErrorReply, Script } from "@spillway/emulator"
-import { Context, Effect, Either, Layer, Redacted, Schedule } from "effect"
+import { Clock, Context, Effect, Either, Layer, Redacted, Schedule } from "effect"
 import { asLayers, at, hello, inProcess, inVirtualTime, resultOf, sent } from "./support/scenario.js"
 import { recorder } from "./support/spans.js"
 
@@ -62,6 +62,30 @@ describe("a hostile server", () => {
 
       assert.strictEqual(resultOf(reply), "std")
       assert.deepStrictEqual(server.asked, ["ptu", "std"])
+    })
+  )
+
+  it.effect("a refusal that is cut off before its body has come keeps its hint", () =>
+    Effect.gen(function* () {
+      const sentAt: Array<number> = []
+      const client = HttpClient.make((request) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          sentAt.push(now)
+          const refused = new Response(stalled(), { status: 429, headers: { "retry-after-ms": "1500" } })
+          return HttpClientResponse.fromWeb(request, sentAt.length === 1 ? refused : new Response(answer))
+        })
+      )
+      // The body of a refusal gets half a second, the attempt less.
+      const chat = Deployment.provisioned(at("ptu", { timeout: "300 millis" })).pipe(
+        Deployment.retry(Schedule.recurs(3))
+      )
+      const reply = yield* inVirtualTime(
+        call.pipe(Effect.provide(Layer.orDie(chat)), Effect.provide(Layer.succeed(HttpClient.HttpClient, client))),
+        "3 seconds"
+      )
+
+      assert.strictEqual(resultOf(reply), "ptu")
+      assert.deepStrictEqual(sentAt, [0, 1800])
     })
   )
 

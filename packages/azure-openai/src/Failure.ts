@@ -209,9 +209,12 @@ export const cutOff = (cut: Runner.Cut, reply: Call.Reply): Failure => {
   if (cut === "timeout" && reply.status !== undefined && reply.status < 300) {
     return { ...withoutReply("Unavailable", "timeout", { reason: "body" }), ...reply }
   }
-  return cut === "deadline"
-    ? withoutReply("DeadlineExceeded", "deadline_exceeded", {})
-    : withoutReply("Unavailable", "timeout", { reason: "timeout", again: true })
+  if (cut === "deadline") return withoutReply("DeadlineExceeded", "deadline_exceeded", {})
+  const timedOut = withoutReply("Unavailable", "timeout", { reason: "timeout", again: true })
+  // A refusal whose body did not come in time had said already when to come back.
+  return reply.retryAfterMs === undefined
+    ? timedOut
+    : { ...timedOut, retryAfter: Option.some(Duration.millis(reply.retryAfterMs)) }
 }
 
 /**

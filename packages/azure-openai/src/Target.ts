@@ -4,15 +4,17 @@
  * @since 0.1.0
  */
 import type { Attempt } from "@spillway/core"
-import { Call, Deadline } from "@spillway/core"
+import { Call, Deadline, RetryAfter } from "@spillway/core"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -311,7 +313,7 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
     read: (response: Response) => Effect.Effect<A, Failure.Failure>
   ): Effect.Effect<A, Failure.Failure, R | Call.Call> =>
     Effect.flatMap(signIn, (signedIn) =>
-      Effect.withFiberRuntime(({ currentContext, currentSpan }) => {
+      Effect.withFiberRuntime(({ currentContext, currentDefaultServices, currentSpan }) => {
         const call = Context.unsafeGet(currentContext, Call.Call)
         const note = (key: string, value: unknown): void => {
           if (currentSpan?._tag === "Span") currentSpan.attribute(key, value)
@@ -323,14 +325,18 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
           const { headers, status } = response
           const requestId = requestIdOf(headers)
           const spilled = Reply.spilledFrom(headers) !== undefined
+          const succeeded = status >= 200 && status < 300
+          const now = Context.get(currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
+          const hint = succeeded ? Option.none() : RetryAfter.fromHeaders(headers, now)
           call.recordReply({
             status,
             ...(requestId === undefined ? {} : { requestId }),
+            ...(Option.isSome(hint) ? { retryAfterMs: Duration.toMillis(hint.value) } : {}),
             ...(spilled ? { kind: "standard" } : {})
           })
           note(attributes.status, status)
           if (requestId !== undefined) note(attributes.serviceRequestId, requestId)
-          return status >= 200 && status < 300 ? read(response) : refusal(response, spilled, signedIn)
+          return succeeded ? read(response) : refusal(response, spilled, signedIn)
         }
         return Effect.uninterruptibleMask((restore) =>
           Effect.matchCauseEffect(restore(client.execute(ready.right)), {

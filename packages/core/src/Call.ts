@@ -62,6 +62,8 @@ export interface Reply {
   readonly requestId?: string
   /** The service's id for what it is making, by which that can be found later. */
   readonly responseId?: string
+  /** The server's hint, where it refused: an attempt that is cut off before the refusal is read keeps it. */
+  readonly retryAfterMs?: number
   readonly kind?: Kind
 }
 

@@ -29,12 +29,15 @@ const decimal = /^\d+(\.\d+)?$/
 // Longer than anybody waits, and short enough for every arithmetic that follows.
 const longestHint = 10 * 365 * 24 * 3_600_000
 
+// Up to the next whole one, but for what is only the product's rounding: 8.146 s are 8146.000000000001 ms to a computer.
+const wholeMillis = (millis: number): number => Math.ceil(Math.round(millis * 1e6) / 1e6)
+
 // A header that was sent twice arrives as a list: the longest of its hints is safe.
 const positive = (value: string | undefined, unit: number): Option.Option<Duration.Duration> => {
   const hints = (value ?? "")
     .split(",")
     .map((part) => part.trim())
-    .flatMap((part) => (decimal.test(part) ? [Math.min(Math.ceil(Number(part) * unit), longestHint)] : []))
+    .flatMap((part) => (decimal.test(part) ? [Math.min(wholeMillis(Number(part) * unit), longestHint)] : []))
   const longest = Math.max(0, ...hints)
   return longest > 0 ? Option.some(Duration.millis(longest)) : Option.none()
 }

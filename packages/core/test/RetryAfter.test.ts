@@ -53,6 +53,9 @@ describe("fromHeaders", () => {
     [{ "x-ms-retry-after-ms": "40" }, 40],
     [{ "retry-after": "2" }, 2000],
     [{ "retry-after": "0.0005" }, 1],
+    // 8146.000000000001 to a computer.
+    [{ "retry-after": "8.146" }, 8146],
+    [{ "retry-after": "128.228" }, 128_228],
     [{ "retry-after": "86400" }, 86_400_000],
     [{ "retry-after-ms": "43", "retry-after": "1" }, 43],
     [{ "retry-after-ms": "0", "retry-after": "1" }, 1000],
