@@ -273,7 +273,8 @@ const withLimitOf = <Out, In, R>(
  * Goes to `that` deployment when `self` is done and failed with an error another deployment may recover: a throttle, a
  * fault, a prompt too long for it. Every other error ends the call: a rejected request is not sent, and billed, twice.
  *
- * `when` decides in place of that rule: to get past an expired key as well,
+ * `when` decides in place of that rule, and should begin with it, for a request that may have run and must not run twice is
+ * refused there (`OutcomeUnknown`): to get past an expired key as well,
  * `(error) => Recovery.isRecoverable(error) || error._tag === "Unauthorized"`. The last deployment's error is the one that
  * surfaces; it lists the attempts of all. Both Layers are built once, together, and what they share is built once.
  *

@@ -268,7 +268,7 @@ export const retry: {
 
 /**
  * Goes to `that` when `self` is done and failed with an error another deployment may recover, or one that `when` accepts
- * in its place. The error of the last deployment is the one that surfaces. Does nothing once the call's deadline has passed.
+ * in its place: `when` alone then keeps a request that must not run twice from doing so. The error of the last deployment is the one that surfaces. Does nothing once the call's deadline has passed.
  *
  * @since 0.1.0
  * @category combinators

@@ -33,7 +33,7 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
  *
  * With `admission` every attempt first waits for its turn: within `CallSettings.longestWait` from the start of the call,
  * with the call's priority, in its order of arrival. A call whose turn would come later fails without being sent, and
- * without an attempt in its log. Its turn lasts until the attempt's scope closes, for a stream until its end.
+ * without an attempt in its log. Its turn lasts until the attempt is over, for a stream until its end.
  *
  * @since 0.1.0
  * @category constructors

@@ -63,7 +63,7 @@ export const enter = <F extends Hinted, E>(
     )
   })
 
-/** The attempt's scope has closed: what it took is known, or never will be. @internal */
+/** The attempt is over, for a stream at its end: what it took is known, or never will be. @internal */
 export const settle = <F extends Hinted>(call: Call["Type"], { quote, turn }: Passage<F>): Effect.Effect<void> =>
   Effect.suspend(() => {
     const usage = call.takeUsage()
