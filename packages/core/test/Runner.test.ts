@@ -277,6 +277,39 @@ describe("Runner", () => {
     })
   )
 
+  it.effect.each(["call", "attempt provisioned", "wait"])(
+    "a call that is interrupted as the span %s begins ends all its spans",
+    (name) =>
+      Effect.gen(function* () {
+        const spans: Array<Tracer.Span> = []
+        const native = yield* Effect.tracer
+        const hasty = Tracer.make({
+          context: (f, fiber) => native.context(f, fiber),
+          span: (...args) => {
+            const span = native.span(...args)
+            spans.push(span)
+            if (args[0] === name) {
+              const self = Option.getOrThrow(Fiber.getCurrentFiber())
+              self.unsafeInterruptAsFork(self.id())
+            }
+            return span
+          }
+        })
+        const runner = pipe(leaf("a"), Runner.retry(RetryAfter.within("4 seconds")))
+        const fiber = yield* Effect.fork(
+          use(runner, () => Effect.fail(failure("retry", 3000))).pipe(Effect.withTracer(hasty))
+        )
+        yield* TestClock.adjust("10 seconds")
+
+        assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))
+        assert.isTrue(spans.some((span) => span.name === name))
+        assert.deepStrictEqual(
+          spans.filter(({ status }) => status._tag !== "Ended").map((span) => span.name),
+          []
+        )
+      })
+  )
+
   it.effect("settings nest: the innermost wins, the others stay", () =>
     Effect.gen(function* () {
       const settings = Effect.map(CallSettings.CallSettings, ({ deadline, maxWait }) =>

@@ -165,6 +165,7 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
       )
     })
 
+  // To be run uninterruptibly, but for `waiting`: `Effect.withSpan` loses a span that is interrupted as it begins.
   const waitSpan = (
     call: Call["Type"],
     began: bigint,
@@ -184,12 +185,12 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
       })
     )
 
-  const wait = (call: Call["Type"], pause: Pause): Effect.Effect<void> =>
+  const wait = (call: Call["Type"], pause: Pause, restore: Restore): Effect.Effect<void> =>
     Effect.flatMap(Clock.currentTimeNanos, (began) =>
       // Also where the time has passed by now, as on a busy machine: whoever reads the trace finds every wait that was decided on.
       Duration.equals(pause.planned, Duration.zero)
         ? Effect.void
-        : waitSpan(call, began, sleepUntil(pause.notBefore), pause)
+        : waitSpan(call, began, restore(sleepUntil(pause.notBefore)), pause)
     )
 
   const runner: Runner<Target, F, E> = {
@@ -202,7 +203,7 @@ export const make = <Target, F extends Failure, E>(options: Options<Target, F, E
             const sending = attempt(use, call, restore, undefined)
             return conditions?.pause === undefined
               ? sending
-              : Effect.zipRight(restore(wait(call, conditions.pause)), sending)
+              : Effect.zipRight(wait(call, conditions.pause, restore), sending)
           }
           const waitInLine: Passages.Wait = (waiting, plan) =>
             Effect.flatMap(Clock.currentTimeNanos, (began) => waitSpan(call, began, restore(waiting), plan))
