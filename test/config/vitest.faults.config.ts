@@ -8,6 +8,9 @@ export default defineConfig({
     ...shared.test,
     include: ["test/faults/*.faults.ts", "test/faults/interruption.test.ts"],
     exclude: ["**/node_modules/**"],
+    // A process for each file: what one leaves open is not counted in another, nor which of two undicis came first.
+    isolate: true,
+    setupFiles: ["test/faults/support/nodeAgent.ts"],
     fileParallelism: false,
     silent: false,
     testTimeout: 600_000
