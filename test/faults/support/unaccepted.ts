@@ -1,3 +1,4 @@
+import { once } from "node:events"
 import { connect } from "node:net"
 import type { Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -30,7 +31,7 @@ export const unaccepted = async (): Promise<Unaccepted> => {
   const port = await new Promise<number>((resolve) => worker.once("message", resolve))
   const waiting: Array<Socket> = []
   const close = async (): Promise<void> => {
-    for (const socket of waiting) socket.destroy()
+    await Promise.all(waiting.map((socket) => once(socket.destroy(), "close")))
     await worker.terminate()
   }
   for (let answered = true; answered;) {
