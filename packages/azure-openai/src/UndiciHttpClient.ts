@@ -100,7 +100,11 @@ const send = (
         }
         const response = new UndiciResponse(request, exchange)
         // Most replies are complete by now.
-        if (!exchange.ended) unread.register(response, exchange)
+        if (!exchange.ended) {
+          unread.register(response, exchange, exchange)
+          // What the registry holds is never let go while it leads to the response, as the stack of an error does that one ends with.
+          exchange.onOver(() => unread.unregister(exchange))
+        }
         return Effect.succeed(response)
       }
     })

@@ -2,7 +2,7 @@ import { HttpBody, HttpClient } from "@effect/platform"
 import type { HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import * as UndiciHttpClient from "@spillway/azure-openai/UndiciHttpClient"
-import { Chunk, Effect, Exit, FastCheck, Fiber, Queue, Runtime, Schedule, Stream } from "effect"
+import { Array as Arr, Chunk, Effect, Exit, FastCheck, Fiber, Queue, Runtime, Schedule, Stream } from "effect"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { answering, byteServer, httpServer, ok } from "./support/sockets.js"
@@ -10,6 +10,9 @@ import type { Connection } from "./support/sockets.js"
 import { provided, untraced, ways } from "./support/undici.js"
 
 const chunks = Stream.make("one ", "", "two").pipe(Stream.encodeText)
+
+setFlagsFromString("--expose-gc")
+const collect = runInNewContext("gc") as () => void
 
 /** Waits for something real to happen, for at most two seconds. */
 const eventually = (condition: () => boolean) =>
@@ -236,10 +239,31 @@ for (const [way, makeClient] of ways) {
       }).pipe(Effect.provide(UndiciHttpClient.layerAgent({ connections: 1 })))
     )
 
+    it.scopedLive("a response that was left in the middle is not kept", () =>
+      Effect.gen(function* () {
+        const { url } = yield* answering("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nx")
+        const client = yield* makeClient
+        const times = 50
+        const left = yield* Effect.forEach(Arr.range(1, times), () =>
+          Effect.gen(function* () {
+            const response = yield* client.get(url)
+            yield* Stream.runDrain(Stream.take(response.stream, 1))
+            return new WeakRef(response)
+          })
+        )
+        const kept = () => left.filter((response) => response.deref() !== undefined).length
+        yield* Effect.repeat(Effect.zipRight(Effect.sync(collect), Effect.sleep("10 millis")), {
+          until: () => kept() <= 1,
+          times: 50
+        })
+
+        // The last one may still be on the stack.
+        assert.isAtMost(kept(), 1)
+      }).pipe(provided)
+    )
+
     it.scopedLive("a response that nobody holds any more frees its connection", () =>
       Effect.gen(function* () {
-        setFlagsFromString("--expose-gc")
-        const collect = runInNewContext("gc") as () => void
         const { asked, url } = yield* answering("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nx")
         const client = yield* makeClient
         yield* Effect.asVoid(client.get(url))

@@ -41,6 +41,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   private size = 0
   private use: "none" | "whole" | "stream" = "none"
   private wake = nobody
+  private over = nobody
 
   /** While it connects, giving up the request closes the socket. */
   connectsBy(socket: Duplex) {
@@ -72,7 +73,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd() {
     this.ended = true
-    this.awaken()
+    this.tellEnded()
   }
 
   onResponseError(_: unknown, error: Error) {
@@ -80,7 +81,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.ended = true
     this.error = error
     this.connecting?.destroy(error)
+    this.tellEnded()
+  }
+
+  private tellEnded() {
+    this.over()
     this.awaken()
+  }
+
+  /** Calls once the exchange has ended, however it has. */
+  onOver(over: () => void) {
+    this.over = over
   }
 
   private awaken() {
