@@ -21,6 +21,8 @@ const sound: Tarball = {
     ["src/One.ts", "export const one = 1"],
     ["dist/One.js", `import * as Effect from "effect/Effect"\nimport "node:fs"\n//# sourceMappingURL=One.js.map`],
     ["dist/One.js.map", map("../src/One.ts")],
+    ["dist/joined/One.js", `import { shared } from "./internal/chunk-A1.js"`],
+    ["dist/joined/internal/chunk-A1.js", "export const shared = 1"],
     ["dist/One.d.ts", `import type { Two } from "./Two.js"\n//# sourceMappingURL=One.d.ts.map`],
     ["dist/One.d.ts.map", map("One.ts", { sourceRoot: "../src" })]
   ])
@@ -73,6 +75,11 @@ const faults: ReadonlyArray<{ readonly rule: string; readonly fault: string; rea
     tarball: without("dist/One.d.ts.map")
   },
   { rule: "was built from the sources it holds", fault: "dist/Gone.js", tarball: withFile("dist/Gone.js", "") },
+  {
+    rule: "was built from the sources it holds",
+    fault: "dist/joined/Gone.js",
+    tarball: withFile("dist/joined/Gone.js", "")
+  },
   { rule: "has a licence and a README of its own", fault: "LICENSE", tarball: without("LICENSE") },
   { rule: "has a licence and a README of its own", fault: "README.md", tarball: withFile("README.md", "# other\n") },
   {

@@ -44,10 +44,13 @@ const mapsLeadIntoTarball: Rule = ({ files }) =>
       .map((source) => `${file}: ${source}`)
   })
 
+// A chunk is what some of the joined modules share: its map says what it was built from.
+const chunk = /^dist\/joined\/internal\/chunk-\w+\.js(?:\.map)?$/
+
 const builtFromItsSources: Rule = ({ files }) =>
   [...files.keys()].flatMap((file) => {
-    const module = /^dist\/(.*?)(?:\.d\.ts|\.js)(?:\.map)?$/.exec(file)?.[1]
-    return module === undefined || files.has(`src/${module}.ts`) ? [] : [file]
+    const module = /^dist\/(?:joined\/)?(.*?)(?:\.d\.ts|\.js)(?:\.map)?$/.exec(file)?.[1]
+    return module === undefined || files.has(`src/${module}.ts`) || chunk.test(file) ? [] : [file]
   })
 
 const withLicenceAndReadme: Rule = ({ files, manifest }) => [
