@@ -1,6 +1,6 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { AzureOpenAI, Deployment } from "@spillway/azure-openai"
+import { AzureOpenAI, Credential, Deployment } from "@spillway/azure-openai"
 import { CallSettings, RetryAfter } from "@spillway/core"
 import { ErrorReply, Script } from "@spillway/emulator"
 import { Clock, Context, Effect, Either, Layer, Redacted, Schedule } from "effect"
@@ -101,6 +101,28 @@ describe("a hostile server", () => {
 
       assert.strictEqual(error._tag, "Malformed")
       assert.strictEqual(error._tag === "Malformed" && error.path, "id")
+    })
+  )
+
+  it.effect("a request that is too large to be sent asks for no token", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const token = Effect.suspend(() => {
+        asked++
+        return Effect.fail(new Credential.CredentialError({ reason: "unavailable" }))
+      })
+      const { apiKey: _, ...options } = at("std", { bodyLimit: 1000 })
+      const credential = Layer.succeed(Credential.Credential, { token, rejected: () => Effect.void })
+      const server = answering(() => new Response(answer))
+      const error = yield* Effect.flip(
+        AzureOpenAI.chat({ messages: [{ role: "user", content: "x".repeat(2000) }] }).pipe(
+          Effect.provide(Layer.orDie(Deployment.standard({ ...options, credential }))),
+          Effect.provide(server.layer)
+        )
+      )
+
+      assert.strictEqual(error._tag, "BadRequest")
+      assert.deepStrictEqual([asked, server.asked], [0, []])
     })
   )
 

@@ -292,12 +292,10 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
       )
     })
 
-  const toRequest = (
-    request: Request,
-    signedIn: SignedIn
-  ): Either.Either<HttpClientRequest.HttpClientRequest, Failure.Failure> => {
+  // Without the credential: what cannot be sent needs none.
+  const toRequest = (request: Request): Either.Either<HttpClientRequest.HttpClientRequest, Failure.Failure> => {
     const { body, url } = Endpoint.route(options, request.operation, request.body)
-    const headers = { accept: "application/json", ...request.headers, ...options.headers, ...signedIn.headers }
+    const headers = { accept: "application/json", ...request.headers, ...options.headers }
     const bare = HttpClientRequest.make(request.method)(url, { headers, urlParams: request.query })
     if (body === undefined) return Either.right(bare)
     const bytes = encoder.encode(body)
@@ -312,52 +310,55 @@ export const make = (options: Options, httpClient: HttpClient.HttpClient): Targe
     client: HttpClient.HttpClient.With<HttpClientError, R>,
     read: (response: Response) => Effect.Effect<A, Failure.Failure>
   ): Effect.Effect<A, Failure.Failure, R | Call.Call> =>
-    Effect.flatMap(signIn, (signedIn) =>
-      Effect.withFiberRuntime(({ currentContext, currentDefaultServices, currentSpan }) => {
-        const call = Context.unsafeGet(currentContext, Call.Call)
-        const note = (key: string, value: unknown): void => {
-          if (currentSpan?._tag === "Span") currentSpan.attribute(key, value)
-        }
-        const ready = toRequest(request, signedIn)
-        if (Either.isLeft(ready)) return Effect.fail(ready.left)
-        if (request.method !== "POST") note(attributes.method, request.method)
-        const answered = (response: Response): Effect.Effect<A, Failure.Failure> => {
-          const { headers, status } = response
-          const requestId = requestIdOf(headers)
-          const spilled = Reply.spilledFrom(headers) !== undefined
-          const succeeded = status >= 200 && status < 300
-          const now = Context.get(currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
-          const hint = succeeded ? Option.none() : RetryAfter.fromHeaders(headers, now)
-          call.recordReply({
-            status,
-            ...(requestId === undefined ? {} : { requestId }),
-            ...(Option.isSome(hint) ? { retryAfterMs: Duration.toMillis(hint.value) } : {}),
-            ...(spilled ? { kind: "standard" } : {})
-          })
-          note(attributes.status, status)
-          if (requestId !== undefined) note(attributes.serviceRequestId, requestId)
-          return succeeded ? read(response) : refusal(response, spilled, signedIn)
-        }
-        return Effect.uninterruptibleMask((restore) =>
-          Effect.matchCauseEffect(restore(client.execute(ready.right)), {
-            onFailure: (cause) => {
-              const error = Cause.failureOrCause(cause)
-              if (Either.isRight(error)) return Effect.failCause(error.right)
-              // A client that takes a refusal for an error of its own still has the reply.
-              return error.left._tag === "ResponseError" && error.left.reason === "StatusCode"
-                ? restore(answered(error.left.response))
-                : Effect.fail(Failure.fromTransport(error.left))
-            },
-            onSuccess: (response) =>
-              Effect.catchAllCause(restore(answered(response)), (cause) =>
-                Cause.isInterruptedOnly(cause)
-                  ? Effect.zipRight(discard(response), Effect.failCause(cause))
-                  : Effect.failCause(cause)
-              )
-          })
+    Effect.withFiberRuntime(({ currentContext, currentDefaultServices, currentSpan }) => {
+      const call = Context.unsafeGet(currentContext, Call.Call)
+      const note = (key: string, value: unknown): void => {
+        if (currentSpan?._tag === "Span") currentSpan.attribute(key, value)
+      }
+      const ready = toRequest(request)
+      if (Either.isLeft(ready)) return Effect.fail(ready.left)
+      if (request.method !== "POST") note(attributes.method, request.method)
+      const answered = (response: Response, signedIn: SignedIn): Effect.Effect<A, Failure.Failure> => {
+        const { headers, status } = response
+        const requestId = requestIdOf(headers)
+        const spilled = Reply.spilledFrom(headers) !== undefined
+        const succeeded = status >= 200 && status < 300
+        const now = Context.get(currentDefaultServices, Clock.Clock).unsafeCurrentTimeMillis()
+        const hint = succeeded ? Option.none() : RetryAfter.fromHeaders(headers, now)
+        call.recordReply({
+          status,
+          ...(requestId === undefined ? {} : { requestId }),
+          ...(Option.isSome(hint) ? { retryAfterMs: Duration.toMillis(hint.value) } : {}),
+          ...(spilled ? { kind: "standard" } : {})
+        })
+        note(attributes.status, status)
+        if (requestId !== undefined) note(attributes.serviceRequestId, requestId)
+        return succeeded ? read(response) : refusal(response, spilled, signedIn)
+      }
+      return Effect.flatMap(signIn, (signedIn) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.matchCauseEffect(
+            restore(client.execute(HttpClientRequest.setHeaders(ready.right, signedIn.headers))),
+            {
+              onFailure: (cause) => {
+                const error = Cause.failureOrCause(cause)
+                if (Either.isRight(error)) return Effect.failCause(error.right)
+                // A client that takes a refusal for an error of its own still has the reply.
+                return error.left._tag === "ResponseError" && error.left.reason === "StatusCode"
+                  ? restore(answered(error.left.response, signedIn))
+                  : Effect.fail(Failure.fromTransport(error.left))
+              },
+              onSuccess: (response) =>
+                Effect.catchAllCause(restore(answered(response, signedIn)), (cause) =>
+                  Cause.isInterruptedOnly(cause)
+                    ? Effect.zipRight(discard(response), Effect.failCause(cause))
+                    : Effect.failCause(cause)
+                )
+            }
+          )
         )
-      })
-    )
+      )
+    })
 
   const send: Target["send"] = (request) =>
     exchange(request, client, (response) =>

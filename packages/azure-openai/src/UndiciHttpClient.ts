@@ -102,7 +102,8 @@ const send = (
         // Most replies are complete by now.
         if (!exchange.ended) {
           unread.register(response, exchange, exchange)
-          // What the registry holds is never let go while it leads to the response, as the stack of an error does that one ends with.
+          // The registry holds the exchange. One that ended in an error leads, by that error's stack, to the response, which then
+          // would never be let go.
           exchange.onOver(() => unread.unregister(exchange))
         }
         return Effect.succeed(response)
@@ -125,7 +126,7 @@ const execute = (
         })
     : Effect.fail(failed(request, "InvalidUrl", new TypeError("expected a URL that begins with http: or https:")))
 
-// A program has few URLs, and to take one apart costs as much as a span.
+// To take a URL apart costs as much as a span, and most requests go to a few. Where they do not, all are forgotten now and then.
 const longestMemory = 100
 
 const makeUrls = () => {
@@ -135,7 +136,10 @@ const makeUrls = () => {
     const found = known.get(url)
     if (found !== undefined) return Either.right(found)
     const made = UrlParams.makeUrl(url, urlParams, hash)
-    if (Either.isRight(made) && known.size < longestMemory) known.set(url, made.right)
+    if (Either.isRight(made)) {
+      if (known.size >= longestMemory) known.clear()
+      known.set(url, made.right)
+    }
     return made
   }
 }

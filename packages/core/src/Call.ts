@@ -13,7 +13,7 @@ import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Span as RootSpan } from "effect/Tracer"
-import { ParentSpan } from "effect/Tracer"
+import type { ParentSpan } from "effect/Tracer"
 import type { Attempt, Kind } from "./Attempt.js"
 import { CallSettings } from "./CallSettings.js"
 import { CallState } from "./internal/callState.js"
@@ -224,7 +224,7 @@ const within = <A, E, R, R2 = never>(
           call.close(exit).reduce((after, finalizer) => Uninterrupted.ensure(finalizer(exit), after), ended(exit))
         const leave = (exit: Exit.Exit<A, E>): Effect.Effect<A, E, R2> =>
           Effect.zipRight(FiberRef.set(FiberRef.currentContext, outer), Uninterrupted.ensure(exit, ending(end, exit)))
-        const inner = Context.add(Context.add(outer, Call, call), ParentSpan, span)
+        const inner = Span.within(outer, span, Call, call)
         return Effect.zipRight(
           FiberRef.set(FiberRef.currentContext, inner),
           // The compiler cannot know that what was excluded and then added is all there was.

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,6 +12,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import { dual } from "effect/Function"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Alarm from "./internal/alarm.js"
@@ -71,18 +72,28 @@ export const run = <A, E, R, A2, E2, E3>(
   { context, instant, onFailure, onPassed, onSuccess, restore }: Running<A, E, R, A2, E2, E3>
 ): Effect.Effect<A2, E3> => {
   let child: Fiber.RuntimeFiber<Exit.Exit<A, E>> | undefined
-  // What it changed in its fiber is the caller's, but for the context.
-  const join = (child: Fiber.RuntimeFiber<unknown>, exit: Exit.Exit<A, E>): Effect.Effect<A, E> =>
-    Effect.zipRight(Effect.inheritFiberRefs(FiberRefs.delete(child.getFiberRefs(), FiberRef.currentContext)), exit)
+  let given = FiberRefs.empty()
+  // What it changed in its fiber is the caller's, but for the context. Most change nothing, and to join them costs as much as a span.
+  const join = (child: Fiber.RuntimeFiber<unknown>, exit: Exit.Exit<A, E>): Effect.Effect<A, E> => {
+    const refs = child.getFiberRefs()
+    for (const [ref, stack] of refs.locals) {
+      if (stack !== given.locals.get(ref) && ref !== FiberRef.currentContext && ref !== FiberRef.currentRuntimeFlags) {
+        return Effect.zipRight(Effect.inheritFiberRefs(FiberRefs.delete(refs, FiberRef.currentContext)), exit)
+      }
+    }
+    return exit
+  }
   // Whoever is interrupted already does not get here, so begins nothing.
   const running = Effect.withFiberRuntime<A, E | E2>((parent, { runtimeFlags }) => {
+    given = parent.getFiberRefs()
     const started = Runtime.runFork(
       Runtime.make({
         context,
         runtimeFlags: RuntimeFlags.enable(runtimeFlags, RuntimeFlags.Interruption),
-        fiberRefs: parent.getFiberRefs()
+        fiberRefs: given
       }),
-      // As a value: a failure that nobody waits for yet is logged as one that nobody handles.
+      // As a value: a failure that nobody waits for yet is logged as one that nobody handles. A defect of what is released as it is
+      // cut off still is, and should be: nothing else tells of it.
       Effect.exit(self)
     )
     child = started
@@ -112,7 +123,11 @@ export const run = <A, E, R, A2, E2, E3>(
     onFailure: (cause) =>
       child === undefined || child.unsafePoll() !== null
         ? onFailure(cause)
-        : Effect.zipRight(Fiber.interrupt(child), onFailure(cause)),
+        : Effect.flatMap(Fiber.interrupt(child), (ended) => {
+            const exit = Exit.flatten(ended)
+            const broken = Exit.isFailure(exit) ? Cause.keepDefects(exit.cause) : Option.none()
+            return onFailure(Option.isSome(broken) ? Cause.sequential(cause, broken.value) : cause)
+          }),
     onSuccess
   })
 }

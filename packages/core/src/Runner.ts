@@ -80,8 +80,8 @@ export type Use<Target, A, F, R> = (target: Target) => Effect.Effect<A, F, R>
  * `execute` waits as `conditions` say, then runs `use` against a deployment's `Target` as one attempt, with a span of its own. It
  * is polymorphic in the answer. `use` fails with what one reply came to (`F`); the caller gets the error (`E`), which
  * carries all attempts of the call. A runner of your own that wraps another hands `conditions` on: without them a retry
- * comes at once. What `use` acquires lives until the enclosing Scope closes, unless the attempt fails:
- * then it is released before anything else happens. Interruption ends a wait or a request at once.
+ * comes at once. What `use` acquires lives until the call ends (with `Call.runScoped`, until its Scope closes), unless
+ * the attempt fails: then it is released before anything else happens. Interruption ends a wait or a request at once.
  *
  * @since 0.1.0
  * @category models
@@ -267,8 +267,9 @@ export const retry: {
 )
 
 /**
- * Goes to `that` when `self` is done and failed with an error another deployment may recover, or one that `when` accepts
- * in its place: `when` alone then keeps a request that must not run twice from doing so. The error of the last deployment is the one that surfaces. Does nothing once the call's deadline has passed.
+ * Goes to `that` when `self` is done and failed with an error another deployment may recover. A `when` of your own replaces
+ * that rule, also for a request that must not run twice. The error of the last deployment is the one that surfaces. Does
+ * nothing once the call's deadline has passed.
  *
  * @since 0.1.0
  * @category combinators

@@ -3,6 +3,7 @@ import { Deadline } from "@spillway/core"
 import type { Duration } from "effect"
 import {
   Array,
+  Cause,
   Clock,
   Effect,
   Exit,
@@ -135,6 +136,18 @@ describe("Deadline.failAt", () => {
     })
   )
 
+  it.effect("tells of what broke while it was released, when its caller is interrupted", () =>
+    Effect.gen(function* () {
+      const breaking = Effect.onInterrupt(Effect.never, () => Effect.die("release broke"))
+      const fiber = yield* Effect.fork(Deadline.failAt(breaking, millis(1000), () => "passed"))
+      yield* TestClock.adjust("10 millis")
+      const exit = yield* Fiber.interrupt(fiber)
+
+      assert.isTrue(Exit.isInterrupted(exit))
+      assert.deepStrictEqual(Exit.isFailure(exit) ? [...Cause.defects(exit.cause)] : [], ["release broke"])
+    })
+  )
+
   it.effect("shares one timer among all, also when a later one is due first", () =>
     watched((sleeping) =>
       Effect.gen(function* () {
@@ -184,5 +197,25 @@ describe("Alarm", () => {
         )
       }),
     { fastCheck: { numRuns: 30 } }
+  )
+
+  it.effect("that breaks breaks no other", () =>
+    Effect.gen(function* () {
+      const clock = yield* Effect.clock
+      const alarm = new Alarm(clock)
+      const rung: globalThis.Array<number> = []
+      const set = (ms: number, ring: () => void) =>
+        alarm.set(new Entry(clock.unsafeCurrentTimeNanos() + millis(ms), ring), Scheduler.defaultScheduler)
+      set(10, () => {
+        throw new Error("expected: an alarm that breaks")
+      })
+      set(10, () => void rung.push(10))
+      set(20, () => void rung.push(20))
+      yield* TestClock.adjust("15 millis")
+      set(1, () => void rung.push(16))
+      yield* TestClock.adjust("1 second")
+
+      assert.deepStrictEqual(rung, [10, 16, 20])
+    })
   )
 })

@@ -67,21 +67,24 @@ const silenced =
   (secretHeaders: ReadonlyArray<string>) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.uninterruptibleMask((restore) => {
-      let own: Local | undefined
-      // Read and written at once: between two steps a fiber may yield, and an interruption that came then would be undone.
+      let before = FiberRefs.empty()
       const silence = Effect.updateFiberRefs((id, refs) => {
-        own = {
-          context: FiberRefs.getOrDefault(refs, FiberRef.currentContext),
-          traced: FiberRefs.getOrDefault(refs, FiberRef.currentTracerEnabled),
-          redactedNames: FiberRefs.getOrDefault(refs, Headers.currentRedactedNames)
-        }
+        before = refs
         return set(refs, id, {
-          context: unredirected(own.context),
+          context: unredirected(FiberRefs.getOrDefault(refs, FiberRef.currentContext)),
           traced: false,
-          redactedNames: [...own.redactedNames, ...secretHeaders]
+          redactedNames: [...FiberRefs.getOrDefault(refs, Headers.currentRedactedNames), ...secretHeaders]
         })
       })
-      const speak = Effect.updateFiberRefs((id, refs) => (own === undefined ? refs : set(refs, id, own)))
+      const speak = Effect.updateFiberRefs((_, refs) => {
+        const locals = new Map(refs.locals)
+        for (const ref of [FiberRef.currentContext, FiberRef.currentTracerEnabled, Headers.currentRedactedNames]) {
+          const own = before.locals.get(ref)
+          if (own === undefined) locals.delete(ref)
+          else locals.set(ref, own)
+        }
+        return FiberRefs.unsafeMake(locals)
+      })
       return Effect.zipRight(
         silence,
         Effect.matchCauseEffect(restore(self), {

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -21,6 +22,8 @@ export class Entry {
 /**
  * Rings at instants of one clock. However many are set, one fiber sleeps, until the first of them: a timer for each attempt
  * would cost more than the attempt. It sleeps only while something is set, so it keeps no process alive.
+ *
+ * One that breaks as it rings breaks no other: it is logged.
  *
  * A binary heap in which each entry knows its place, so that most entries, which never ring, leave in O(log n).
  *
@@ -66,19 +69,27 @@ export class Alarm {
       sleepUntil(this.ringsAt),
       Effect.withFiberRuntime((sleeper) => {
         const now = this.clock.unsafeCurrentTimeNanos()
+        const broken: Array<unknown> = []
         this.ringing = true
         for (let first = this.heap[0]; first !== undefined && first.instant <= now; first = this.heap[0]) {
           this.remove(first)
-          first.ring(sleeper)
+          try {
+            first.ring(sleeper)
+          } catch (error) {
+            broken.push(error)
+          }
         }
         this.ringing = false
+        const told = Effect.forEach(broken, (error) => Effect.logError("An alarm broke", Cause.die(error)), {
+          discard: true
+        })
         const next = this.heap[0]
         if (next === undefined) {
           this.sleeper = undefined
-          return Effect.void
+          return told
         }
         this.ringsAt = next.instant
-        return this.sleeping
+        return Effect.zipRight(told, this.sleeping)
       })
     )
   )

@@ -80,7 +80,9 @@ export class CallState implements Service {
   }
 
   record(leaf: object, attempt: Attempt, errorType: string | undefined): void {
-    const recorded = { ...attempt, ...this.reply }
+    // The failure knows its hint better, if it has one.
+    const { retryAfterMs: _, ...reply } = this.reply
+    const recorded = { ...attempt, ...reply }
     this.sent.set(leaf, this.sentBy(leaf) + 1)
     this.attempts.push(recorded)
     this.metrics?.attempt(recorded, errorType, this.tags)

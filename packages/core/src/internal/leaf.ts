@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
+import type * as Tracer from "effect/Tracer"
 import { Call } from "../Call.js"
 import * as Deadline from "../Deadline.js"
 import type { Passage } from "./passage.js"
@@ -21,7 +21,7 @@ import type { Cut, Failure, Options, Pause, Runner, Use } from "../Runner.js"
 
 // The compiler cannot know that what was excluded and then added is all there was.
 const within = <R>(context: Context.Context<never>, scope: Scope.Scope, span: Tracer.Span): Context.Context<R> =>
-  Context.add(Context.add(context, Scope.Scope, scope), Tracer.ParentSpan, span) as Context.Context<R>
+  Span.within(context, span, Scope.Scope, scope) as Context.Context<R>
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
