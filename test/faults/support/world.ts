@@ -21,13 +21,17 @@ export class World implements Scheduler.Scheduler, Clock.Clock {
   operations = 0
   /** Called before each of them. What it sends to a fiber arrives before that fiber's next operation. */
   onOperation: (() => void) | undefined = undefined
+  /** How many operations a fiber does before it lets the others go on. */
+  patience = 2048
+  /** By how much timers ring too early, as Node's do: milliseconds. */
+  early = 0
   readonly timers = new Set<Timer>()
   private tasks: Array<Scheduler.Task> = []
 
   shouldYield(fiber: Fiber.RuntimeFiber<unknown, unknown>): number | false {
     this.operations++
     this.onOperation?.()
-    return fiber.currentOpCount > 2048 ? 0 : false
+    return fiber.currentOpCount > this.patience ? 0 : false
   }
 
   scheduleTask(task: Scheduler.Task): void {
@@ -49,15 +53,20 @@ export class World implements Scheduler.Scheduler, Clock.Clock {
   readonly currentTimeNanos = Effect.sync(() => this.unsafeCurrentTimeNanos())
 
   sleep(duration: Duration.Duration): Effect.Effect<void> {
-    return Effect.async<void>((resume) => {
-      if (!Duration.isFinite(duration)) return Effect.void
-      return this.after(Duration.toMillis(duration), () => resume(Effect.void))
+    if (!Duration.isFinite(duration)) return Effect.never
+    return Effect.suspend(() => {
+      let cancel: Effect.Effect<void> = Effect.void
+      const sleeping = Effect.async<void>((resume) => {
+        cancel = this.after(Duration.toMillis(duration), () => resume(Effect.void))
+      })
+      // Not as the value of what is above: that is not heard of by a fiber that is interrupted before its next operation.
+      return Effect.onInterrupt(sleeping, () => cancel)
     })
   }
 
   /** Calls back in so many milliseconds; what it returns takes that back. */
   after(millis: number, ring: () => void): Effect.Effect<void> {
-    const timer = { at: this.now + millis, ring }
+    const timer = { at: this.now + Math.max(0, millis - this.early), ring }
     this.timers.add(timer)
     return Effect.sync(() => void this.timers.delete(timer))
   }
@@ -69,20 +78,35 @@ export class World implements Scheduler.Scheduler, Clock.Clock {
     signal.addEventListener("abort", () => this.timers.delete(timer))
   }
 
+  /** Runs all there is to run at this instant, where nobody waits for a promise. */
+  run(): void {
+    for (let task = this.tasks.shift(); task !== undefined; task = this.tasks.shift()) task()
+  }
+
   /** Runs all there is to run at this instant. */
   async settle(): Promise<void> {
     for (;;) {
-      for (let task = this.tasks.shift(); task !== undefined; task = this.tasks.shift()) task()
+      this.run()
       // What promises and fibers on other schedulers have to do, until nothing comes of it any more.
       await new Promise((resolve) => setImmediate(resolve))
       if (this.tasks.length === 0) return
     }
   }
 
-  /** Goes to the next instant at which anything happens; false where there is none. */
-  advance(): boolean {
+  private get first(): Timer | undefined {
     let first: Timer | undefined
     for (const timer of this.timers) if (first === undefined || timer.at < first.at) first = timer
+    return first
+  }
+
+  /** The next instant at which anything happens. */
+  get next(): number {
+    return this.first?.at ?? Infinity
+  }
+
+  /** Goes to the next instant at which anything happens; false where there is none. */
+  advance(): boolean {
+    const { first } = this
     if (first === undefined) return false
     this.timers.delete(first)
     this.now = Math.max(this.now, first.at)
