@@ -15,7 +15,6 @@ import {
   TestClock,
   Tracer
 } from "effect"
-import { PCGRandom } from "effect/Utils"
 import { deployment, refused, strict } from "./support/paced.js"
 
 const names = (n: number): ReadonlyArray<string> => Array.from({ length: n }, (_, i) => `c${i}`)
@@ -298,82 +297,6 @@ describe("admission", () => {
       })
     )
   })
-
-  it.scoped(
-    "many calls of all classes, some refused, some failing, some interrupted: each has one fate, in order",
-    () =>
-      Effect.gen(function* () {
-        const random = new PCGRandom(4)
-        const draw = (n: number): number => random.integer(n)
-        const gate = yield* strict({ tokensPerSecond: 4000 })
-        const calls = names(400).map((name) => ({
-          name,
-          arrival: draw(2000),
-          priority: [0, 10, 20][draw(3)] ?? 0,
-          maxWait: [0, 500, 2000, 6000][draw(4)] ?? 0,
-          service: 50 + draw(400),
-          refusals: draw(8) === 0 ? 1 : 0,
-          fails: draw(20) === 0,
-          interrupted: draw(3) === 0 ? draw(1500) : undefined
-        }))
-        const byName = new Map(calls.map((call) => [call.name, call]))
-        const { ask, sent } = deployment(
-          gate,
-          (name, nth) => {
-            const call = byName.get(name)
-            if (call === undefined) return Effect.die(name)
-            if (nth <= call.refusals) return Effect.delay(Effect.fail(refused(200)), "10 millis")
-            return Effect.delay(
-              call.fails
-                ? Effect.fail({ _tag: "Failed", errorType: "500", retryAfter: Option.none() })
-                : Effect.succeed(name),
-              call.service
-            )
-          },
-          (runner) => Runner.retry(runner, RetryAfter.within("30 seconds"))
-        )
-        const fibers = yield* Effect.forEach(calls, (call) =>
-          ask(call.name).pipe(
-            CallSettings.withPriority(call.priority),
-            CallSettings.withMaxWait(call.maxWait),
-            (self) =>
-              call.interrupted === undefined
-                ? self
-                : Effect.raceFirst(self, Effect.delay(Effect.interrupt, call.interrupted)),
-            Effect.delay(call.arrival),
-            Effect.fork
-          )
-        )
-        yield* TestClock.adjust("1 minute")
-        const exits = yield* Effect.forEach(fibers, Fiber.await)
-
-        const answered = exits.filter(Exit.isSuccess).length
-        assert.isAbove(answered, 50)
-        assert.isAbove(exits.filter(Exit.isInterrupted).length, 20)
-        const snapshot = yield* gate.snapshot
-        assert.deepStrictEqual([snapshot.waiting, snapshot.inFlight], [0, 0])
-        for (const [name, at] of sent) {
-          const call = byName.get(name)
-          assert.isAtMost(at, (call?.arrival ?? 0) + (call?.maxWait ?? 0), `${name} was sent in time`)
-        }
-        // No call is sent twice but the refused, and those once more at most.
-        for (const [name, { refusals }] of byName) {
-          assert.isAtMost(sent.filter(([other]) => other === name).length, 1 + refusals, name)
-        }
-        // Within a class first requests are sent in order of arrival.
-        for (const priority of [0, 10, 20]) {
-          const firsts = sent
-            .filter(([name], i) => sent.findIndex(([other]) => other === name) === i)
-            .map(([name]) => byName.get(name))
-            .filter((call) => call?.priority === priority)
-            .map((call) => call?.arrival ?? 0)
-          assert.deepStrictEqual(
-            firsts,
-            firsts.toSorted((a, b) => a - b)
-          )
-        }
-      })
-  )
 
   it.effect("calls that wait when the Layer is released go elsewhere", () =>
     Effect.gen(function* () {
