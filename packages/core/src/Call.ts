@@ -221,9 +221,23 @@ const within = <A, E, R, R2 = never>(
             return logged
           })
         const end = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-          call.close(exit).reduce((after, finalizer) => Uninterrupted.ensure(finalizer(exit), after), ended(exit))
+          // A finalizer may break as soon as it is called: that must not keep the others, nor the context, from what they are due.
+          call.close(exit).reduce(
+            (after, finalizer) =>
+              Uninterrupted.ensure(
+                Effect.suspend(() => finalizer(exit)),
+                after
+              ),
+            ended(exit)
+          )
         const leave = (exit: Exit.Exit<A, E>): Effect.Effect<A, E, R2> =>
-          Effect.zipRight(FiberRef.set(FiberRef.currentContext, outer), Uninterrupted.ensure(exit, ending(end, exit)))
+          Effect.zipRight(
+            FiberRef.set(FiberRef.currentContext, outer),
+            Uninterrupted.ensure(
+              exit,
+              Effect.suspend(() => ending(end, exit))
+            )
+          )
         const inner = Span.within(outer, span, Call, call)
         return Effect.zipRight(
           FiberRef.set(FiberRef.currentContext, inner),

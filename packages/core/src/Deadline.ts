@@ -23,7 +23,8 @@ import { never } from "./internal/time.js"
  * and waited for.
  *
  * `Effect.timeoutFail` for the hot path: `self` may be interrupted at the instant even where the caller may not be, and all
- * that wait for an instant of one clock share one timer. An `instant` that has come already still lets `self` begin.
+ * that wait for an instant of one clock share one timer, which runs on the scheduler of who set the earliest of them. An
+ * `instant` that has come already still lets `self` begin.
  *
  * @since 0.1.0
  * @category combinators

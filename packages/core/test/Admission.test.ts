@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Admission, CallSettings, RetryAfter, Runner } from "@spillway/core"
+import type { Clock } from "effect"
 import {
   Cause,
   Chunk,
@@ -337,5 +338,49 @@ describe("admission", () => {
       for (const option of ["tokensPerSecond", "burstMs", "maxWaiting"]) assert.include(text, option)
       assert.notInclude(text, "maxWait:")
     })
+  )
+
+  // 251,576 and 267,201 ns come back from milliseconds one rounding below the instant at which a review is due.
+  it.live.each([251_576n, 267_201n, 250_000n])(
+    "a clock that stands still while code runs: the gate does not spin",
+    (at) =>
+      Effect.gen(function* () {
+        let now = 0n
+        let reads = 0
+        const read = () => {
+          reads++
+          if (reads > 10_000) throw new Error("expected the clock to be read a few times")
+          return now
+        }
+        const real = yield* Effect.clock
+        const standing: Clock.Clock = Object.create(real, {
+          unsafeCurrentTimeNanos: { value: read },
+          unsafeCurrentTimeMillis: { value: () => Number(read()) / 1e6 },
+          currentTimeNanos: { value: Effect.sync(read) },
+          currentTimeMillis: { value: Effect.sync(() => Number(read()) / 1e6) },
+          sleep: {
+            value: (duration: Duration.Duration) =>
+              Effect.flatMap(Effect.sync(read), (began) =>
+                Effect.zipRight(
+                  real.sleep(Duration.millis(1)),
+                  Effect.sync(() => {
+                    now = began + BigInt(Math.round(Duration.toMillis(duration) * 1e6))
+                  })
+                )
+              )
+          }
+        })
+        const waited = yield* Effect.gen(function* () {
+          const gate = yield* Admission.make({ tokensPerSecond: 10, burstMs: 0, size: "exact" })
+          const enter = (order: number, latest: bigint) =>
+            gate.enter({ priority: 0, order, cost: 30, latest }, (waiting) => waiting)
+          yield* enter(1, 0n)
+          now = at
+          return yield* Effect.exit(enter(2, at + 4_000_000_000n))
+        }).pipe(Effect.scoped, Effect.withClock(standing), Effect.timeout("2 seconds"))
+
+        assert.isTrue(Exit.isSuccess(waited))
+        assert.isBelow(reads, 100)
+      })
   )
 })

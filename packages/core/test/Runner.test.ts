@@ -4,6 +4,7 @@ import type { Scope } from "effect"
 import {
   Cause,
   Clock,
+  Context,
   Data,
   Duration,
   Effect,
@@ -308,6 +309,42 @@ describe("Runner", () => {
           []
         )
       })
+  )
+
+  it.effect("a finalizer that throws keeps neither the others nor the caller's context from what they are due", () =>
+    Effect.gen(function* () {
+      const spans: Array<Tracer.Span> = []
+      const log: Array<string> = []
+      const native = yield* Effect.tracer
+      const recording = Tracer.make({
+        context: (f, fiber) => native.context(f, fiber),
+        span: (...args) => {
+          const span = native.span(...args)
+          spans.push(span)
+          return span
+        }
+      })
+      const adding = Effect.flatMap(Call.Call, (call) =>
+        Effect.zipRight(
+          call.addFinalizer(() => Effect.sync(() => void log.push("other"))),
+          call.addFinalizer(() => {
+            throw new Error("broken")
+          })
+        )
+      )
+      const inside = yield* Call.run(adding, { name: "call", attributes: {} }).pipe(
+        Effect.exit,
+        Effect.zipRight(Effect.contextWith((context) => Option.isSome(Context.getOption(context, Call.Call)))),
+        Effect.withTracer(recording)
+      )
+
+      assert.isFalse(inside)
+      assert.deepStrictEqual(log, ["other"])
+      assert.deepStrictEqual(
+        spans.map(({ status }) => status._tag),
+        ["Ended"]
+      )
+    })
   )
 
   it.effect("settings nest: the innermost wins, the others stay", () =>

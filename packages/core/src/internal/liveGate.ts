@@ -148,7 +148,8 @@ export class LiveGate implements Controller {
     const entry = new Alarm.Entry(this.origin + BigInt(Math.ceil(wakeAt * 1e6)), (sleeper) => {
       this.ringsAt = Infinity
       this.takeBack = undefined
-      this.tell(this.gate.tick(this.now(clock)))
+      // As late as it was asked for at least: an instant in nanoseconds may come back a little smaller.
+      this.tell(this.gate.tick(Math.max(this.now(clock), wakeAt)))
       this.setAlarm(clock, sleeper)
     })
     alarm.set(entry, caller.currentScheduler)
