@@ -334,7 +334,9 @@ describe("Runner", () => {
       )
       const inside = yield* Call.run(adding, { name: "call", attributes: {} }).pipe(
         Effect.exit,
-        Effect.zipRight(Effect.contextWith((context) => Option.isSome(Context.getOption(context, Call.Call)))),
+        Effect.zipRight(
+          Effect.contextWith((context: Context.Context<never>) => Option.isSome(Context.getOption(context, Call.Call)))
+        ),
         Effect.withTracer(recording)
       )
 
