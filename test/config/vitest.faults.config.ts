@@ -10,6 +10,8 @@ export default defineConfig({
     exclude: ["**/node_modules/**"],
     // A process for each file: what one leaves open is not counted in another, nor which of two undicis came first.
     isolate: true,
+    // The collector's helpers wait for a processor as well, and what waits for them would not know for how long.
+    poolOptions: { forks: { execArgv: ["--single-threaded-gc"] } },
     setupFiles: ["test/faults/support/nodeAgent.ts"],
     fileParallelism: false,
     silent: false,

@@ -52,15 +52,15 @@ export const silence: ReadonlyArray<Row> = [
   },
   {
     // undici may connect anew when a request is given up. That connection is for the next one, so there is never another.
-    fault: "silence, ten calls in a row",
+    fault: "silence, five calls in a row",
     ptu: silent,
-    calls: 10,
+    calls: 5,
     expected: elsewhere("Unavailable timeout"),
-    options: { timeout: "100 millis" },
-    ptuRequests: 10,
-    stdRequests: 10,
-    budgetMs: 100,
-    atLeastMs: 100
+    options: { timeout: "300 millis" },
+    ptuRequests: 5,
+    stdRequests: 5,
+    budgetMs: 300,
+    atLeastMs: 300
   },
   {
     fault: "slow-loris head",
